@@ -1,0 +1,44 @@
+# Every command people and CI run. uv is taken from PATH; without it, one is made in .uv/ with any Python >= 3.11 that runs.
+# Without make:  python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements-dev.lock && .venv/bin/pip install --no-deps -e .
+UV     := $(shell command -v uv || echo .uv/bin/uv)
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$p -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys.executable))' 2>/dev/null && break; done)
+INSTALL = $(UV) pip install --quiet --python .venv
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
+
+.PHONY: help demo test check lint types imports coverage faults bench lock format core dev
+help:                    ## these lines
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
+demo: core               ## twenty orders through an engine whose worker is killed; ARGS= goes to `tasker demo`
+	@.venv/bin/tasker demo $(ARGS)
+test: dev                ## all tests; ARGS= goes to pytest, say ARGS="-n0 tests/unit"
+	@.venv/bin/python -m pytest -n auto $(ARGS)
+check: lint types imports ## everything that is checked without running it
+lint: dev                ## ruff: rules and format
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+types: dev               ## mypy --strict
+	@.venv/bin/mypy
+imports: dev             ## imports point one way
+	@.venv/bin/lint-imports
+coverage: dev            ## branch coverage of the tests
+	@.venv/bin/python -m pytest -n auto --cov --cov-report=term $(ARGS)
+faults: dev              ## 500 histories with kills, checked against the invariants; ARGS="--seconds 120" for fewer
+	@.venv/bin/python -m tests.faults $(or $(ARGS),--histories 500)
+bench: dev               ## the figures of the docs; ARGS= goes to the bench
+	@.venv/bin/python -m bench $(ARGS)
+format: dev              ## rewrite the code as `lint` wants it, where a machine can
+	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
+lock: | $(UV)            ## write both lock files again; ARGS=--upgrade for newer versions
+	$(COMPILE) $(ARGS) pyproject.toml -o requirements.lock
+	$(COMPILE) $(ARGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
+
+core: .venv/bin/python
+	@$(INSTALL) --require-hashes -r requirements.lock && $(INSTALL) --no-deps -e .
+dev: .venv/bin/python
+	@$(INSTALL) --require-hashes -r requirements-dev.lock && $(INSTALL) --no-deps -e .
+.venv/bin/python: | $(UV)
+	@$(UV) venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' .venv
+.uv/bin/uv:
+	@test -n "$(PYTHON)" || { echo "make: Tasker needs Python 3.11 or newer on PATH (or uv, which can bring one)." >&2; exit 1; }
+	@$(PYTHON) -m venv .uv || { echo "make: '$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; rm -rf .uv; exit 1; }
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1' || { rm -rf .uv; exit 1; }

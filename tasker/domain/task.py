@@ -1,0 +1,324 @@
+"""The state of a task and `evolve`, which folds one event into it.
+
+`evolve` is total: it never refuses an event that `decide` made, and what a released event means never changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, assert_never
+
+from tasker.domain import events as ev
+from tasker.domain import steps as outcome
+from tasker.domain.status import SATISFIED, StepStatus, TaskStatus
+from tasker.domain.steps import Steps, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tasker.domain.definition import StepTemplate, TaskDefinition
+    from tasker.domain.events import Instant
+
+SECOND = 1_000_000
+"""Microseconds."""
+_PLACE = {status: place for place, status in enumerate(StepStatus)}
+
+
+class Request(NamedTuple):
+    """What the request said, apart from its context."""
+
+    initiator: str = ev.UNKNOWN
+    source_system: str = ev.UNKNOWN
+    reason: str = ev.UNKNOWN
+    tags: tuple[str, ...] = ()
+    priority: int = 0
+    identity: str | None = None
+    bypass_steps: frozenset[str] = frozenset()
+    not_before: ev.Instant | None = None
+    correlation_id: str = ""
+    parent: ev.Parent | None = None
+    requested_at: ev.Instant | None = None
+
+
+class Pause(NamedTuple):
+    """Who stopped the starts, when and why."""
+
+    actor: str | None
+    reason: str | None
+    at: ev.Instant
+
+
+class Task(NamedTuple):
+    """Where a task stands. A named tuple for the price of its copies; never index it.
+
+    Attributes:
+        id: The task id, as text.
+        definition: The pinned definition.
+        version: Version of the last event; 0 before `task.created`.
+        status: The task's status.
+        steps: The states of its steps.
+        counts: How many steps have each status, in the order of `StepStatus`.
+        ready: How many pending steps have no unsatisfied parent.
+        request: What the request said.
+        pause: Set while paused.
+        last_at: Time of the last event.
+        timeout_at: When the task as a whole expires.
+        annotations: Versions of its annotations.
+        erased: True after `task.erased`.
+    """
+
+    id: str
+    definition: TaskDefinition
+    version: int
+    status: TaskStatus
+    steps: Steps
+    counts: tuple[int, ...]
+    ready: int
+    request: Request = Request()
+    pause: Pause | None = None
+    created_at: ev.Instant | None = None
+    started_at: ev.Instant | None = None
+    ended_at: ev.Instant | None = None
+    last_at: ev.Instant = 0
+    timeout_at: ev.Instant | None = None
+    annotations: tuple[int, ...] = ()
+    erased: bool = False
+
+    def count(self, status: StepStatus) -> int:
+        """Count the steps with a status."""
+        return self.counts[_PLACE[status]]
+
+    def number(self, step: str) -> int:
+        """Give the ordinal of a step.
+
+        Raises:
+            UnknownStep: There is no step of this name.
+        """
+        return self.definition.graph.number(step)
+
+    def step(self, step: str) -> StepState:
+        """Give the state of a step by name."""
+        return self.steps[self.number(step)]
+
+    def template(self, number: int) -> StepTemplate:
+        """Give the template of a step by ordinal."""
+        return self.definition.step_templates[number]
+
+    def limit(self, number: int) -> int:
+        """Give the number of attempts of one budget: the operator's, else the template's."""
+        template = self.definition.step_templates[number]
+        if not template.default_retryable:
+            return 1
+        return self.steps[number].limit or template.default_retry_limit
+
+    @property
+    def stirring(self) -> bool:
+        """Say whether any step runs, waits, or could start as things stand."""
+        counts = self.counts
+        return bool(self.ready or counts[_IN_PROGRESS] or counts[_WAITING_FOR_RETRY] or counts[_WAITING])
+
+
+_IN_PROGRESS = _PLACE[StepStatus.IN_PROGRESS]
+_WAITING_FOR_RETRY = _PLACE[StepStatus.WAITING_FOR_RETRY]
+_WAITING = _PLACE[StepStatus.WAITING]
+_NO_COUNTS = (0,) * len(_PLACE)
+
+
+def blank(task_id: str, definition: TaskDefinition) -> Task:
+    """Give the state before the first event: version 0, every step pending."""
+    steps = Steps.of(StepState(blockers=len(parents)) for parents in definition.graph.parent_ordinals)
+    pending = (len(steps), *_NO_COUNTS[1:])
+    return Task(task_id, definition, 0, TaskStatus.PENDING, steps, pending, len(definition.graph.roots))
+
+
+def fold(task: Task, history: Iterable[ev.TaskStreamEvent]) -> Task:
+    """Evolve over events in order."""
+    for event in history:
+        task = evolve(task, event)
+    return task
+
+
+def evolve(task: Task, event: ev.TaskStreamEvent) -> Task:
+    """Give the task after one event.
+
+    Args:
+        task: The state before it.
+        event: The next event of its stream.
+
+    Returns:
+        The state after it, with `version` one higher.
+    """
+    at = event.at
+    match event:
+        case ev.StepStarted() | ev.StepCompleted() | ev.StepFailed() | ev.StepRetryScheduled() | ev.StepAbandoned():
+            return _evolve_step(task, event, task.definition.graph.ordinal[event.step])
+        case ev.StepWaiting() | ev.StepSkipped() | ev.StepCancelled() | ev.StepReset() | ev.StepResolvedManually():
+            return _evolve_step(task, event, task.definition.graph.ordinal[event.step])
+        case ev.StepUpdated():
+            return _evolve_step(task, event, task.definition.graph.ordinal[event.step])
+        case ev.CustomEvent():
+            return task._replace(version=task.version + 1, last_at=at)
+        case ev.TaskCreated():
+            return _created(task, event)
+        case ev.TaskStarted():
+            changed = task._replace(started_at=at, timeout_at=_expiry(task, at))
+        case ev.TaskCompleted() | ev.TaskFailed() | ev.TaskCancelled() | ev.TaskResolvedManually():
+            changed = task._replace(ended_at=at, timeout_at=None)
+        case ev.TaskPaused():
+            changed = task._replace(pause=Pause(event.actor, event.reason, at))
+        case ev.TaskResumed():
+            changed = task._replace(pause=None)
+        case ev.TaskRetried():
+            changed = task._replace(ended_at=None, timeout_at=_expiry(task, at))
+        case ev.TaskUpdated():
+            changed = _updated(task, event)
+        case ev.TaskAnnotated():
+            changed = task._replace(annotations=(*task.annotations, task.version + 1))
+        case ev.TaskErased():
+            changed = task._replace(erased=True)
+        case _:
+            assert_never(event)
+    return changed._replace(version=task.version + 1, last_at=at, status=event.status)
+
+
+def _expiry(task: Task, at: Instant) -> Instant | None:
+    seconds = task.definition.timeout_seconds
+    return None if seconds is None else at + round(seconds * SECOND)
+
+
+def _created(task: Task, event: ev.TaskCreated) -> Task:
+    request = Request(
+        event.initiator,
+        event.source_system,
+        event.reason,
+        event.tags,
+        event.priority,
+        event.identity,
+        frozenset(event.bypass_steps),
+        event.not_before,
+        event.correlation_id,
+        event.parent,
+        event.requested_at,
+    )
+    ready_at = max(event.at, event.not_before or 0)
+    roots = {
+        number: task.steps[number]._replace(ready_at=ready_at)
+        for number, parents in enumerate(task.definition.graph.parent_ordinals)
+        if not parents
+    }
+    steps = task.steps.put(roots)
+    return task._replace(version=1, request=request, created_at=event.at, last_at=event.at, steps=steps)
+
+
+def _updated(task: Task, event: ev.TaskUpdated) -> Task:
+    request = task.request
+    reason = request.reason if event.reason is None else event.reason
+    return task._replace(request=request._replace(reason=reason, tags=request.tags if event.tags is None else event.tags))
+
+
+_StepStreamEvent = (
+    ev.StepStarted | ev.StepCompleted | ev.StepFailed | ev.StepRetryScheduled | ev.StepAbandoned | ev.StepWaiting
+    | ev.StepSkipped | ev.StepCancelled | ev.StepReset | ev.StepResolvedManually | ev.StepUpdated
+)  # fmt: skip
+
+
+def _evolve_step(task: Task, event: _StepStreamEvent, number: int) -> Task:
+    """Change one step, the counters, and what the step's children wait for."""
+    version = task.version + 1
+    before = task.steps[number]
+    after = _step_after(before, event, version)
+    changes = {number: after}
+    ready = task.ready - before.ready + after.ready
+    if after.status in SATISFIED and before.status not in SATISFIED:
+        for child in task.definition.graph.child_ordinals[number]:
+            state = task.steps[child]
+            freed = changes[child] = state._replace(blockers=state.blockers - 1, ready_at=event.at)
+            ready += freed.ready
+    counts = task.counts
+    if after.status is not before.status:
+        moved = list(counts)
+        moved[_PLACE[before.status]] -= 1
+        moved[_PLACE[after.status]] += 1
+        counts = tuple(moved)
+    steps = task.steps.put(changes)
+    return task._replace(version=version, last_at=event.at, steps=steps, counts=counts, ready=ready)
+
+
+def _marked(state: StepState, letter: str, *, over: str = outcome.RUNNING) -> str:
+    """Write the outcome of the latest attempt, if it still has the letter it may be written over."""
+    return state.outcomes[:-1] + letter if state.outcomes.endswith(over) else state.outcomes
+
+
+def _step_after(state: StepState, event: _StepStreamEvent, version: int) -> StepState:
+    at = event.at
+    match event:
+        case ev.StepStarted():
+            return state._replace(
+                status=StepStatus.IN_PROGRESS,
+                attempt=event.attempt,
+                outcomes=state.outcomes + outcome.RUNNING,
+                due=None,
+                delay=None,
+                started_at=at,
+                worker_id=event.worker_id,
+            )
+        case ev.StepCompleted():
+            marked = _marked(state, outcome.COMPLETED)
+            return _finished(state, StepStatus.COMPLETE, at)._replace(outcome=version, outcomes=marked)
+        case ev.StepFailed() | ev.StepRetryScheduled() | ev.StepAbandoned() | ev.StepWaiting():
+            return _unfinished(state, event, version)
+        case ev.StepSkipped():
+            return _finished(state, StepStatus.SKIPPED, at)
+        case ev.StepCancelled():
+            marked = _marked(state, outcome.CANCELLED)
+            return _finished(state, StepStatus.CANCELLED, at)._replace(outcomes=marked)
+        case ev.StepReset():
+            reruns = state.reruns + event.rerun
+            fresh = state._replace(status=StepStatus.PENDING, failures=0, reruns=reruns, failure=None, error=0)
+            return fresh._replace(due=None, delay=None, ready_at=at, ended_at=None)
+        case ev.StepResolvedManually():
+            marked = _marked(state, outcome.FENCED)
+            return _finished(state, StepStatus.RESOLVED_MANUALLY, at)._replace(outcome=version, outcomes=marked)
+        case ev.StepUpdated():
+            limit = event.retry_limit if event.sets_limit else state.limit
+            return state._replace(limit=limit, inputs=version if event.sets_inputs else state.inputs)
+        case _:
+            assert_never(event)
+
+
+def _finished(state: StepState, status: StepStatus, at: Instant) -> StepState:
+    return state._replace(status=status, ended_at=at, due=None, delay=None, failure=None, error=0)
+
+
+def _unfinished(
+    state: StepState, event: ev.StepFailed | ev.StepRetryScheduled | ev.StepAbandoned | ev.StepWaiting, version: int
+) -> StepState:
+    match event:
+        case ev.StepFailed():
+            return _failed(state, event, version)
+        case ev.StepRetryScheduled():
+            status, due = StepStatus.WAITING_FOR_RETRY, event.not_before
+            return state._replace(status=status, due=due, delay=event.delay_seconds, ready_at=due)
+        case ev.StepAbandoned():
+            lost = event.reason == ev.WORKER_LOST
+            marked = _marked(state, outcome.ABANDONED)
+            failures = state.failures + lost
+            return state._replace(status=StepStatus.PENDING, failures=failures, outcomes=marked, ready_at=event.at)
+        case ev.StepWaiting():
+            marked = _marked(state, outcome.WAITING)
+            return state._replace(status=StepStatus.WAITING, due=event.until, outcomes=marked)
+        case _:
+            assert_never(event)
+
+
+def _failed(state: StepState, event: ev.StepFailed, version: int) -> StepState:
+    """Count the attempt, unless its abandonment has counted it already."""
+    counted = event.error.kind != ev.ABANDONED
+    after = state._replace(
+        status=StepStatus.ERROR if event.final else StepStatus.WAITING_FOR_RETRY,
+        failures=state.failures + counted,
+        outcomes=_marked(state, outcome.FAILED),
+        error=version,
+        due=None if event.final else event.at,
+        delay=None,
+    )
+    return after._replace(failure=(event.error.type, event.error.message)) if event.final else after

@@ -1,0 +1,1 @@
+"""Step handlers, the views they see, their registry, and the invocation of one attempt."""

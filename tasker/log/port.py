@@ -1,0 +1,195 @@
+"""The event log as a port: what every adapter must do, the values it takes and gives, and every error it raises.
+
+Times are integer microseconds since the epoch (UTC). Ids of streams and events are 16 bytes (UUIDv7; a stream that is
+no task has a UUIDv8 of its name). Stored bytes (`data`, `payload`, `metadata`) are written and hashed as given.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tasker.codec.rows import NewEvent, StoredEvent, StreamHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection
+
+    from tasker.domain.work import WorkChange, WorkItem
+
+
+class Append(NamedTuple):
+    """Events for one stream, to be appended together or not at all.
+
+    Attributes:
+        stream_id: The stream.
+        expected_version: The version of its last event; 0 for a new stream.
+        events: What to append; versions follow `expected_version`.
+        header: The stream's row; given exactly when `expected_version` is 0.
+        definition: Digest and bytes of the definition, stored with it if the log has none of that digest.
+        work: What changes in the live work of this stream, in the same transaction.
+        erase: True to set payload and salt of all earlier events of the stream to NULL in the same transaction.
+    """
+
+    stream_id: bytes
+    expected_version: int
+    events: Sequence[NewEvent]
+    header: StreamHeader | None = None
+    definition: tuple[bytes, bytes] | None = None
+    work: Sequence[WorkChange] = ()
+    erase: bool = False
+
+
+class Appended(NamedTuple):
+    """The append is durable; its events have consecutive positions from `first` to `last`."""
+
+    first: int
+    last: int
+
+
+class VersionConflict(NamedTuple):
+    """Nothing was appended: the stream's last version is `actual` (0 if there is no such stream)."""
+
+    actual: int
+
+
+class IdentityTaken(NamedTuple):
+    """Nothing was appended: the identity of the header already belongs to `stream_id`."""
+
+    stream_id: bytes
+
+
+AppendResult = Appended | VersionConflict | IdentityTaken
+
+
+class EventLog(Protocol):
+    """An append-only log of streams. Every method is thread-safe and raises `LogUnavailable` if the store fails."""
+
+    @property
+    def log_id(self) -> bytes:
+        """Give the 16 bytes that name this log, made when it was created."""
+
+    def append(self, batch: Sequence[Append]) -> list[AppendResult]:
+        """Append a group in one durable transaction; give one result per element, in order.
+
+        A loser (wrong version, taken identity; also against an earlier element of the same group) consumes no position
+        and never fails its neighbours. Positions are gapless and become visible in order, also with many writing
+        processes.
+
+        Raises:
+            LogUnavailable: Nothing of the group is durable, or `outcome_unknown` says that it may be.
+        """
+
+    def stream(self, stream_id: bytes, *, after: int = 0, limit: int | None = None) -> list[StoredEvent]:
+        """Read the events of a stream whose version is greater than `after`, in order."""
+
+    def tail(self, after: int, *, limit: int, streams: Sequence[bytes] | None = None) -> list[StoredEvent]:
+        """Read the events of the log whose position is greater than `after`, in order, at most `limit`."""
+
+    def head(self) -> int:
+        """Give the position of the last event; 0 for an empty log."""
+
+    def header(self, stream_id: bytes) -> StreamHeader | None:
+        """Give the row of a stream, or None if there is no such stream."""
+
+    def with_identity(self, identity: bytes) -> bytes | None:
+        """Give the id of the stream that has this identity, or None."""
+
+    def definition(self, digest: bytes) -> bytes | None:
+        """Give the stored bytes of a definition, or None."""
+
+
+class LiveWork(Protocol):
+    """The disposable index of what waits or runs; written by `EventLog.append`, rebuilt from the log."""
+
+    def all(self) -> Iterator[tuple[bytes, WorkItem]]:
+        """Read every item, with the id of its stream."""
+
+    def of(self, stream_id: bytes) -> list[WorkItem]:
+        """Read the items of one stream."""
+
+    def replace(self, items: Iterable[tuple[bytes, WorkItem]]) -> None:
+        """Throw everything away and store these items, in one transaction."""
+
+
+class Checkpoints(Protocol):
+    """Named positions up to which a reader of the log has come."""
+
+    def get(self, name: str) -> int:
+        """Give the checkpoint of a reader; 0 for one that is not known."""
+
+    def advance(self, name: str, *, expected: int, position: int) -> bool:
+        """Move a checkpoint by compare-and-set; False if it was not at `expected` any more."""
+
+
+class Archive(Protocol):
+    """What only an auditor reads: everything of a table, in the order of its key."""
+
+    def definitions(self) -> Iterator[tuple[bytes, bytes]]:
+        """Read digest and bytes of every stored definition."""
+
+    def streams(self) -> Iterator[tuple[bytes, StreamHeader]]:
+        """Read the row of every stream, with its id."""
+
+    def event_types(self) -> Iterator[tuple[int, str]]:
+        """Read code and name of every type that occurs in the log."""
+
+    def forget(self) -> None:
+        """Forget what readers remember of streams and types, so that the next reads show what is stored now."""
+
+
+class RunnerLock(Protocol):
+    """Proves that no other runner works on this log."""
+
+    def acquire(self) -> None:
+        """Take the lock at once.
+
+        Raises:
+            TaskerError: Another runner holds it; names the process and what to do.
+        """
+
+    def release(self) -> None:
+        """Give the lock back; safe to repeat."""
+
+
+class Store(Protocol):
+    """One opened database: the log and what lives beside it."""
+
+    @property
+    def log(self) -> EventLog:
+        """Give the event log."""
+
+    @property
+    def work(self) -> LiveWork:
+        """Give the live work."""
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Give the checkpoints."""
+
+    @property
+    def archive(self) -> Archive:
+        """Give what an auditor reads beside the log."""
+
+    def runner_lock(self) -> RunnerLock:
+        """Give the lock of the one runner; not yet taken."""
+
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
+        """Hold a connection inside one writing transaction, committed at the end, rolled back by an exception.
+
+        Appends of this process wait meanwhile: do in it what must be done, and never append inside.
+
+        Args:
+            durable: False if a power failure may take the last of these transactions back, as rows allow that can be
+                derived from the log anew; it never takes back events of the log.
+
+        Raises:
+            LogUnavailable: The store failed; nothing of the transaction is stored.
+        """
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Hold a connection for queries on one unchanging state of the database; what it writes is rolled back."""
+
+    def close(self) -> None:
+        """Close every connection; safe to repeat."""

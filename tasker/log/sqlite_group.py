@@ -1,0 +1,235 @@
+"""One group of appends inside its transaction: who wins, which bytes are written, what may be remembered afterwards."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tasker.codec.chain import event_hash, header_bytes, payload_hash, stream_root
+from tasker.errors import LogUnavailable
+from tasker.log.port import Appended, IdentityTaken, VersionConflict
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from tasker.codec.rows import NewEvent, StreamHeader
+    from tasker.domain.work import WorkItem
+    from tasker.log.port import Append, AppendResult
+
+FIRST_CUSTOM_CODE = 1000
+"""Codes below are those of system types and fixed for ever."""
+
+_STREAMS_REMEMBERED = 100_000
+_DEFINITIONS_REMEMBERED = 10_000
+_SALT = 16
+_SALTS = 4096
+
+_Row = tuple[object, ...]
+
+_INSERT_EVENT = (
+    "INSERT INTO events (position, stream_id, version, event_id, type, schema_version, time, step, attempt, due, "
+    "actor, causation_id, metadata, data, payload, salt, payload_hash, hash) "
+    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_UPSERT_WORK = (
+    "INSERT INTO live_work VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET kind = excluded.kind, due = excluded.due, "
+    "rank = excluded.rank, attempt = excluded.attempt, worker_id = excluded.worker_id"
+)
+_LAST = "SELECT version, hash FROM events WHERE stream_id = ? ORDER BY version DESC LIMIT 1"
+
+
+class Known:
+    """What one process remembers of the log between two appends of its own.
+
+    Attributes:
+        position: The head when it was remembered; the ends of streams hold only while the head is still there.
+        ends: Version and hash of the last event of a stream, least recently appended first.
+        definitions: Digests that are stored.
+        names: Names of type codes that are stored; never changes, so it holds for ever.
+        log_id: The name of the log; empty until it was read.
+    """
+
+    def __init__(self) -> None:
+        """Remember nothing."""
+        self.position = -1
+        self.ends: dict[bytes, tuple[int, bytes]] = {}
+        self.definitions: set[bytes] = set()
+        self.names: dict[int, str] = {}
+        self.codes: dict[str, int] = {}
+        self.log_id = b""
+        self._salts: list[bytes] = []
+
+    def salt(self) -> bytes:
+        """Give 16 random bytes, drawn from the system 256 at a time."""
+        if not self._salts:
+            drawn = os.urandom(_SALTS)
+            self._salts = [drawn[at : at + _SALT] for at in range(0, _SALTS, _SALT)]
+        return self._salts.pop()
+
+    def learn(self, group: Group) -> None:
+        """Take over what a group has committed."""
+        self.position = group.position
+        for stream_id, end in group.ends.items():
+            self.ends.pop(stream_id, None)
+            self.ends[stream_id] = end
+        while len(self.ends) > _STREAMS_REMEMBERED:
+            del self.ends[next(iter(self.ends))]
+        if len(self.definitions) > _DEFINITIONS_REMEMBERED:
+            self.definitions.clear()
+        self.definitions.update(group.definitions)
+
+
+class Group:
+    """Appends that are being written together.
+
+    Attributes:
+        position: The position of the last event so far.
+        ends: Version and hash of the last event of every stream that was looked at.
+        headers: The new streams.
+        definitions: The new definitions by digest.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, known: Known) -> None:
+        """Read the head under the lock, and forget the ends of streams if somebody else has written."""
+        self._connection = connection
+        self._known = known
+        self.position: int
+        known.log_id, self.position = connection.execute("SELECT log_id, position FROM log_head").fetchone()
+        if self.position != known.position:
+            known.ends.clear()
+        self._before = self.position
+        self.ends: dict[bytes, tuple[int, bytes]] = {}
+        self.headers: dict[bytes, StreamHeader] = {}
+        self.definitions: dict[bytes, bytes] = {}
+        self._identities: dict[bytes, bytes] = {}
+        self._types: dict[str, int] = {}
+        self._rows: list[_Row] = []
+        self._work: dict[tuple[bytes, int], WorkItem | None] = {}
+        self._erased: list[tuple[bytes, int]] = []
+
+    def add(self, append: Append) -> AppendResult:
+        """Take the next append in, or say why it lost."""
+        stream_id, expected = append.stream_id, append.expected_version
+        version, previous = self._end(stream_id)
+        if version != expected:
+            return VersionConflict(version)
+        if append.header is not None:
+            owner = self._owner(append.header.identity)
+            if owner is not None:
+                return IdentityTaken(owner)
+            previous = self._start(stream_id, append.header)
+        first = self.position + 1
+        self._take(append, previous)
+        if append.definition is not None:
+            self._define(*append.definition)
+        for step, item in append.work:
+            self._work[stream_id, step] = item
+        if append.erase:
+            self._erased.append((stream_id, expected))
+        return Appended(first, self.position)
+
+    def write(self) -> None:
+        """Write everything that won; nothing at all where nobody did."""
+        if not self._rows:
+            return
+        many = self._connection.executemany
+        if self._types:
+            many("INSERT INTO event_types (name, code) VALUES (?, ?)", self._types.items())
+        if self.definitions:
+            many("INSERT INTO definitions (digest, bytes) VALUES (?, ?)", self.definitions.items())
+        if self.headers:
+            many("INSERT INTO streams VALUES (?,?,?,?,?,?,?)", [(key, *row) for key, row in self.headers.items()])
+        many(_INSERT_EVENT, self._rows)
+        if self._erased:
+            many("UPDATE events SET payload = NULL, salt = NULL WHERE stream_id = ? AND version <= ? "
+                 "AND payload_hash IS NOT NULL", self._erased)  # fmt: skip
+        if self._work:
+            self._write_work()
+        self._connection.execute("UPDATE log_head SET position = ?", (self.position,))
+
+    def _end(self, stream_id: bytes) -> tuple[int, bytes]:
+        """Give version and hash of the last event of a stream; version 0 where there is none."""
+        end = self.ends.get(stream_id) or self._known.ends.get(stream_id)
+        if end is None:
+            end = self._connection.execute(_LAST, (stream_id,)).fetchone() or (0, b"")
+            if end[0]:
+                self.ends[stream_id] = end
+        return end
+
+    def _owner(self, identity: bytes | None) -> bytes | None:
+        """Give the stream that has an identity already, in the log or in this group."""
+        if identity is None:
+            return None
+        owner = self._identities.get(identity)
+        if owner is None:
+            row = self._connection.execute("SELECT stream_id FROM streams WHERE identity = ?", (identity,)).fetchone()
+            owner = row[0] if row else None
+        return owner
+
+    def _start(self, stream_id: bytes, header: StreamHeader) -> bytes:
+        """Take a new stream in; give the root of its chain."""
+        self.headers[stream_id] = header
+        if header.identity is not None:
+            self._identities[header.identity] = stream_id
+        return stream_root(self._known.log_id, stream_id, header_bytes(*header))
+
+    def _take(self, append: Append, previous: bytes) -> None:
+        """Give the events their places, salts and hashes."""
+        stream_id, version, position = append.stream_id, append.expected_version, self.position
+        names, keep = self._known.names, self._rows.append
+        for new in append.events:
+            event = new if names.get(new.code) == new.type else self._coded(new)
+            position += 1
+            version += 1
+            salt = digest = None
+            if event.payload is not None:
+                salt = self._known.salt()
+                digest = payload_hash(salt, event.payload)
+            previous = event_hash(previous, position, stream_id, version, event[:12], digest)
+            keep((position, stream_id, version, event[0], event[1], *event[3:], salt, digest, previous))
+        self.ends[stream_id] = (version, previous)
+        self.position = position
+
+    def _coded(self, event: NewEvent) -> NewEvent:
+        """Give an event the code of its type; a type that is new to the log is stored with this group."""
+        code = self._types.get(event.type) or self._known.codes.get(event.type) or self._stored_code(event)
+        if event.code not in {0, code}:
+            msg = (
+                f"event type {event.type!r}: this log has it under code {code}, this release under {event.code}. "
+                "The log was written or changed by something else; run `tasker audit verify`."
+            )
+            raise LogUnavailable(msg)
+        return event if event.code == code else event._replace(code=code)
+
+    def _stored_code(self, event: NewEvent) -> int:
+        """Look a type up in the log, else give it its own code or the next free one."""
+        one = self._connection.execute
+        row = one("SELECT code FROM event_types WHERE name = ?", (event.type,)).fetchone()
+        if row is not None:
+            self._known.names[row[0]] = event.type
+            self._known.codes[event.type] = row[0]
+            return int(row[0])
+        if event.code:
+            code = event.code
+        else:
+            (last,) = one("SELECT coalesce(max(code), 0) FROM event_types").fetchone()
+            code = max(FIRST_CUSTOM_CODE, last + 1, *(taken + 1 for taken in self._types.values()))
+        self._types[event.type] = code
+        return code
+
+    def _define(self, digest: bytes, stored: bytes) -> None:
+        """Store a definition if the log has none of this digest."""
+        if digest in self._known.definitions or digest in self.definitions:
+            return
+        if self._connection.execute("SELECT 1 FROM definitions WHERE digest = ?", (digest,)).fetchone():
+            self._known.definitions.add(digest)
+        else:
+            self.definitions[digest] = stored
+
+    def _write_work(self) -> None:
+        """Write the last word of the group on every item of live work."""
+        gone = [key for key, item in self._work.items() if item is None]
+        if gone:
+            self._connection.executemany("DELETE FROM live_work WHERE stream_id = ? AND step = ?", gone)
+        rows = [(*key, *item[1:]) for key, item in self._work.items() if item is not None]
+        self._connection.executemany(_UPSERT_WORK, rows)

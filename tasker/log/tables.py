@@ -1,0 +1,100 @@
+"""The tables of the log for queries through SQLAlchemy; the migrations make them, and a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("log_id", LargeBinary(16), primary_key=True),
+    Column("format", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+)
+"""The one row that every append locks first."""
+
+event_types = Table(
+    "event_types",
+    metadata,
+    Column("code", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+"""Names of type codes; codes below 1000 are those of system types."""
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("stream_id", LargeBinary(16), primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("task_name", Text, nullable=False),
+    Column("task_version", Text, nullable=False),
+    Column("definition_digest", LargeBinary(32), nullable=False),
+    Column("correlation_id", Text),
+    Column("identity", LargeBinary(32)),
+)
+"""What is the same for all events of a stream."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", BigInteger, primary_key=True),
+    Column("stream_id", LargeBinary(16), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("event_id", LargeBinary(16), nullable=False),
+    Column("type", Integer, nullable=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("step", Integer),
+    Column("attempt", Integer),
+    Column("due", BigInteger),
+    Column("actor", Text),
+    Column("causation_id", LargeBinary(16)),
+    Column("metadata", LargeBinary),
+    Column("payload_hash", LargeBinary(32)),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("salt", LargeBinary(16)),
+    Column("data", LargeBinary, nullable=False),
+    Column("payload", LargeBinary),
+    Index("events_fold", "stream_id", "version", "type", "step", "attempt", "time", "due"),
+)
+"""The log itself; `type` is a code of `event_types`."""
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("bytes", LargeBinary, nullable=False),
+)
+"""Resolved definitions by content."""
+
+live_work = Table(
+    "live_work",
+    metadata,
+    Column("stream_id", LargeBinary(16), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("due", BigInteger),
+    Column("rank", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("worker_id", Text),
+)
+"""What waits or runs; disposable."""
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+"""Positions that readers of the log have reached."""

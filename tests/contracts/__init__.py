@@ -1,0 +1,1 @@
+"""One suite per port of the log, run on every adapter."""

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
     from tasker.domain.definition import TaskDefinition
 
 STREAM = "$control"
-_SCOPE = re.compile(r"all|namespace:[^:\s]+|task:[^:\s.]+\.[^:\s]+|system:\S+")
+_SCOPE = re.compile(r"all|namespace:[^:\s]+|task:[^:\s.]+\.[^:\s]+|system:\S(?:.*\S)?")
 
 
 class Control(NamedTuple):
-    """Which scopes are paused, by whom, since when."""
+    """Which scopes are paused, by whom, since when; `last_at` is the time of the last event."""
 
     version: int = 0
     pauses: Mapping[str, Pause] = MappingProxyType({})
+    last_at: ev.Instant = 0
 
 
 def check_scope(scope: str) -> str:
@@ -50,7 +51,7 @@ def decide_control(control: Control, command: cmd.ControlCommand) -> tuple[ev.Co
     if pausing == (scope in control.pauses):
         return ()
     kind = ev.ControlPaused if pausing else ev.ControlResumed
-    return (kind(at=command.now, scope=scope, actor=command.actor, reason=command.reason),)
+    return (kind(at=max(command.now, control.last_at), scope=scope, actor=command.actor, reason=command.reason),)
 
 
 def evolve_control(control: Control, event: ev.ControlEvent) -> Control:
@@ -60,11 +61,23 @@ def evolve_control(control: Control, event: ev.ControlEvent) -> Control:
         pauses[event.scope] = Pause(event.actor, event.reason, event.at)
     else:
         pauses.pop(event.scope, None)
-    return Control(control.version + 1, MappingProxyType(pauses))
+    return Control(control.version + 1, MappingProxyType(pauses), event.at)
+
+
+def scopes_over(definition: TaskDefinition, number: int) -> tuple[str, str, str, str]:
+    """Name the scopes that a step lies in, the widest first.
+
+    Args:
+        definition: The task's definition.
+        number: Ordinal of the step.
+    """
+    namespace, name = definition.namespace, definition.name
+    system = definition.step_templates[number].dependent_system
+    return "all", f"namespace:{namespace}", f"task:{namespace}.{name}", f"system:{system}"
 
 
 def pause_over(control: Control, definition: TaskDefinition, number: int) -> tuple[str, Pause] | None:
-    """Give the scope and pause that keep a step from starting, or None.
+    """Give the widest scope whose pause keeps a step from starting, with that pause, or None.
 
     Args:
         control: The pauses.
@@ -73,9 +86,7 @@ def pause_over(control: Control, definition: TaskDefinition, number: int) -> tup
     """
     if not control.pauses:
         return None
-    system = definition.step_templates[number].dependent_system
-    names = f"{definition.namespace}.{definition.name}"
-    for scope in ("all", f"namespace:{definition.namespace}", f"task:{names}", f"system:{system}"):
+    for scope in scopes_over(definition, number):
         if scope in control.pauses:
             return scope, control.pauses[scope]
     return None

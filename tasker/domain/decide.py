@@ -10,12 +10,13 @@ from tasker.domain import operate
 from tasker.domain import steps as outcome
 from tasker.domain.draft import Draft
 from tasker.domain.retry import backoff
-from tasker.domain.status import LIVE, StepStatus, TaskStatus
-from tasker.domain.task import SECOND
+from tasker.domain.status import ACTIVE, LIVE, StepStatus, TaskStatus
+from tasker.domain.task import later
 from tasker.domain.work import obstacle
-from tasker.errors import InvalidRequest, StaleAttempt, near
+from tasker.errors import InvalidRequest, StaleAttempt, UnknownTask, near
 
 if TYPE_CHECKING:
+    from tasker.domain.definition import TaskDefinition
     from tasker.domain.events import StepError, TaskStreamEvent
     from tasker.domain.task import Task
 
@@ -36,13 +37,16 @@ def decide(task: Task, command: cmd.TaskCommand) -> tuple[TaskStreamEvent, ...]:
         NotAllowed: The command is not legal in this state.
         StaleAttempt: A report of an attempt that is not the running one.
         UnknownStep: The command names a step that the task does not have.
-        InvalidRequest: A request bypasses a step that is unknown or not skippable.
+        InvalidRequest: A request bypasses a step that is unknown or not skippable, or a value is out of its range.
+        UnknownTask: The task has not been created.
     """
     return react(task, command)[0]
 
 
 def react(task: Task, command: cmd.TaskCommand) -> tuple[tuple[TaskStreamEvent, ...], Task]:
     """Decide, and give the state after the events as well; the arguments and errors are those of `decide`."""
+    if not task.version and not isinstance(command, cmd.CreateTask):
+        raise UnknownTask(f"expected the id of a task that has been created, found {task.id!r}; submit it first")
     draft = Draft(task, command.now)
     match command:
         case cmd.StartStep():
@@ -67,14 +71,7 @@ def _create(draft: Draft, command: cmd.CreateTask) -> None:
     if task.version:
         return
     definition = task.definition
-    names = definition.graph.names
-    for name in command.bypass_steps:
-        if name not in definition.graph.ordinal:
-            problem = f"expected the name of a step, found {name!r}.{near(name, names)}"
-            raise InvalidRequest(f"bypass_steps: {problem}", problems={"$.bypass_steps": problem})
-        if not definition.step_templates[definition.graph.ordinal[name]].skippable:
-            problem = f"the step {name!r} is not skippable; write skippable: true in its template or run it"
-            raise InvalidRequest(f"bypass_steps: {problem}", problems={"$.bypass_steps": problem})
+    _check_bypass(definition, command.bypass_steps)
     draft.emit(
         ev.TaskCreated(
             at=draft.now,
@@ -105,6 +102,19 @@ def _create(draft: Draft, command: cmd.CreateTask) -> None:
     draft.close()
 
 
+def _check_bypass(definition: TaskDefinition, names: tuple[str, ...]) -> None:
+    """Refuse to bypass a step that does not exist or must not be skipped."""
+    ordinal = definition.graph.ordinal
+    for place, name in enumerate(names):
+        if name not in ordinal:
+            problem = f"expected the name of a step, found {name!r}.{near(name, ordinal)}"
+        elif not definition.step_templates[ordinal[name]].skippable:
+            problem = f"the step {name!r} is not skippable; write skippable: true in its template or run it"
+        else:
+            continue
+        raise InvalidRequest(f"bypass_steps: {problem}", problems={f"$.bypass_steps[{place}]": problem})
+
+
 def _start(draft: Draft, command: cmd.StartStep) -> None:
     task = draft.task
     number = task.number(command.step)
@@ -118,7 +128,7 @@ def _start(draft: Draft, command: cmd.StartStep) -> None:
             at=draft.now,
             step=command.step,
             attempt=task.steps[number].attempt + 1,
-            retry_limit=task.limit(number),
+            retry_limit=task.retry_limit(number),
             worker_id=command.worker_id,
         )
     )
@@ -132,14 +142,15 @@ _REPORTED = {
 
 
 def _report(draft: Draft, command: cmd.Report) -> None:
-    """Accept the first report of the running attempt; take a repeat of the same kind in silence; refuse all others."""
+    """Accept the first report of the running attempt, pass over a repeat of the same kind, refuse all others."""
     number = draft.task.number(command.step)
     state = draft.state(number)
     if state.status is not StepStatus.IN_PROGRESS or state.attempt != command.attempt:
-        if state.outcomes[command.attempt - 1 : command.attempt] == _REPORTED[type(command)]:
+        if command.attempt > 0 and state.outcomes[command.attempt - 1 : command.attempt] == _REPORTED[type(command)]:
             return
-        message = f"step {command.step!r} of task {draft.task.id} does not wait for a report of attempt {command.attempt}"
-        raise StaleAttempt(f"{message}: it is {state.status} at attempt {state.attempt}; drop the report")
+        which = f"step {command.step!r} of task {draft.task.id}"
+        found = f"it is {state.status} at attempt {state.attempt}"
+        raise StaleAttempt(f"{which} does not wait for a report of attempt {command.attempt}: {found}; drop the report")
     failed = isinstance(command, cmd.ReportStepFailed)
     for place, published in enumerate(command.published):
         if published.always or not failed:
@@ -151,7 +162,7 @@ def _report(draft: Draft, command: cmd.Report) -> None:
                     at=draft.now,
                     step=command.step,
                     attempt=command.attempt,
-                    retry_limit=draft.task.limit(number),
+                    retry_limit=draft.task.retry_limit(number),
                     results=command.results,
                     duration=command.duration,
                 )
@@ -186,8 +197,8 @@ def _wait(draft: Draft, number: int, command: cmd.ReportStepWaiting) -> None:
             at=draft.now,
             step=command.step,
             attempt=command.attempt,
-            retry_limit=draft.task.limit(number),
-            until=None if seconds is None else draft.now + round(seconds * SECOND),
+            retry_limit=draft.task.retry_limit(number),
+            until=None if seconds is None else later(draft.now, seconds),
             reason=command.reason,
         )
     )
@@ -210,7 +221,7 @@ def _fail(
             at=draft.now,
             step=command.step,
             attempt=state.attempt,
-            retry_limit=limit,
+            retry_limit=draft.task.retry_limit(number),
             error=error,
             final=final,
             duration=duration,
@@ -237,8 +248,8 @@ def _schedule(
             at=draft.now,
             step=draft.name(number),
             attempt=state.attempt,
-            retry_limit=draft.task.limit(number),
-            not_before=draft.now + round(delay.seconds * SECOND),
+            retry_limit=draft.task.retry_limit(number),
+            not_before=later(draft.now, delay.seconds),
             delay_seconds=delay.seconds,
             backoff_type=delay.type,
         )
@@ -246,9 +257,12 @@ def _schedule(
 
 
 def _abandon(draft: Draft, command: cmd.AbandonStep) -> None:
-    """End an attempt without a report: a lost one counts and is retried within the budget, a stopped one is pending again."""
+    """End an attempt without a report: a lost one counts and is retried within the budget, a stopped one starts again.
+
+    One of a step that is not retryable fails for good either way: it runs at most once, and a person decides.
+    """
     number = draft.task.number(command.step)
-    state, limit = draft.state(number), draft.task.limit(number)
+    state, limit = draft.state(number), draft.task.retry_limit(number)
     if state.status is not StepStatus.IN_PROGRESS or state.attempt != command.attempt:
         return
     draft.emit(
@@ -261,12 +275,14 @@ def _abandon(draft: Draft, command: cmd.AbandonStep) -> None:
             reason=command.reason,
         )
     )
-    if command.reason == ev.WORKER_STOPPED and draft.task.template(number).default_retryable:
+    retryable, stopped = draft.task.template(number).default_retryable, command.reason == ev.WORKER_STOPPED
+    if retryable and stopped:
         return
-    if draft.task.template(number).default_retryable and state.failures + 1 < limit:
+    if retryable and state.failures + 1 < limit:
         _schedule(draft, number, jitter=command.jitter)
         return
-    message = f"attempt {command.attempt} ended without a report (its worker {state.worker_id} was lost); it may have had its effect"
+    fate = f"its worker {state.worker_id} was {'stopped' if stopped else 'lost'}"
+    message = f"attempt {command.attempt} ended without a report ({fate}); it may have had its effect"
     error = ev.StepError(type=ev.ABANDONED, message=message, kind=ev.ABANDONED)
     draft.emit(
         ev.StepFailed(
@@ -297,16 +313,15 @@ def _expire_task(draft: Draft) -> None:
         draft.refuse("expire", "its timeout has not run out")
     message = f"the task did not end within its timeout of {task.definition.timeout_seconds:g} seconds"
     for number, state in enumerate(task.steps):
-        if state.status in {StepStatus.IN_PROGRESS, StepStatus.WAITING, StepStatus.WAITING_FOR_RETRY}:
+        if state.status in ACTIVE:
             draft.emit(
                 ev.StepFailed(
                     at=draft.now,
                     step=draft.name(number),
                     attempt=state.attempt,
-                    retry_limit=task.limit(number),
+                    retry_limit=task.retry_limit(number),
                     error=ev.StepError(type=ev.TIMEOUT, message=message, kind=ev.TIMEOUT),
                     final=True,
                 )
             )
     draft.fail(ev.TIMEOUT)
-

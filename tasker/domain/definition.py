@@ -2,108 +2,59 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property, partial
 
+from tasker.domain.declared import (
+    MANUAL,
+    NAME,
+    Declared,
+    HandlerClass,
+    Json,
+    check_attempts,
+    check_flag,
+    check_map,
+    check_name,
+    check_number,
+    check_text,
+    declared,
+    listed,
+    none_if_written,
+    private,
+    refused,
+    registry_name,
+    shown,
+    texts,
+)
 from tasker.domain.graph import Graph
 from tasker.errors import InvalidDefinition, near
 
-if TYPE_CHECKING:
-    from tasker.errors import TaskerError
+__all__ = [
+    "MANUAL",
+    "MAX_STEPS",
+    "NAME",
+    "SEMANTIC_VERSION",
+    "CustomEvent",
+    "HandlerClass",
+    "Json",
+    "StepTemplate",
+    "TaskDefinition",
+    "check_name",
+    "precedence",
+    "refused",
+    "registry_name",
+]
 
-HandlerClass = str | type | Callable[..., object]
-Json = object
-"""A JSON value: null, bool, number, string, list or map with string keys."""
-
-MANUAL = "tasker.Manual"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_NUMBER = r"(?:0|[1-9]\d*)"
+_PART = rf"(?:{_NUMBER}|\d*[A-Za-z-][0-9A-Za-z-]*)"
 SEMANTIC_VERSION = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?"
+    rf"({_NUMBER})\.({_NUMBER})\.({_NUMBER})(?:-({_PART}(?:\.{_PART})*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
+    re.ASCII,
 )
 MAX_STEPS = 10_000
-_T = TypeVar("_T")
-
-
-def registry_name(handler: HandlerClass) -> str:
-    """Give the name under which a handler is pinned in definitions: its `name`, else `module:qualname`.
-
-    Args:
-        handler: A class, a function, or the name itself.
-    """
-    if isinstance(handler, str):
-        return handler
-    own = vars(handler).get("name")
-    return own if isinstance(own, str) and own else f"{handler.__module__}:{handler.__qualname__}"
-
-
-def refused(message: str, *path: str | int) -> InvalidDefinition:
-    """Build the error for a wrong declaration; `path` leads to the wrong value."""
-    return InvalidDefinition(message, path=path)
-
-
-class Declared(type):
-    """Make a dataclass refuse unknown, missing and positional keys with `InvalidDefinition` instead of a TypeError."""
-
-    def __call__(cls: type[_T], *places: object, **keys: object) -> _T:
-        """Check the keys, let the class add defaults that depend on what was written, and build."""
-        known = {key for key in cls.__annotations__ if not key.startswith("_")}
-        if places:
-            raise refused(f"expected keys such as {cls.__name__}(name=...), found positional values {places!r}")
-        for key in keys:
-            if key not in known:
-                raise refused(f"unknown key {key!r} in a {cls.__name__}.{near(key, known)}", key)
-        for key in ("name", "handler_class"):
-            if key in known and key not in keys:
-                raise refused(f"a {cls.__name__} needs the key {key!r}; found {', '.join(sorted(keys)) or 'no key'}")
-        if "handler_class" in keys and _is_manual(keys["handler_class"]):
-            keys.setdefault("timeout_seconds", None)
-        built: _T = type.__call__(cls, **keys)
-        return built
-
-
-def _is_manual(handler: object) -> bool:
-    return handler == MANUAL or (callable(handler) and getattr(handler, "name", None) == MANUAL)
-
-
-def check_name(value: object, what: str, *path: str | int) -> None:
-    """Refuse a value that is no legal name."""
-    if not isinstance(value, str) or not NAME.fullmatch(value):
-        expected = "a letter or digit, then at most 127 letters, digits, '_', '.' or '-'"
-        raise refused(f"expected as {what} {expected}; found {value!r}", *path)
-
-
-def _check_flag(owner: object, *keys: str) -> None:
-    for key in keys:
-        if not isinstance(getattr(owner, key), bool):
-            raise refused(f"expected true or false for {key}, found {getattr(owner, key)!r}", key)
-
-
-def _check_number(owner: object, *keys: str, lowest: float = 0.0, above: bool = False, none: bool = False) -> None:
-    for key in keys:
-        value = getattr(owner, key)
-        if none and value is None:
-            continue
-        right = isinstance(value, int | float) and not isinstance(value, bool) and value < float("inf")
-        if not right or not (value > lowest if above else value >= lowest):
-            bound = f"greater than {lowest:g}" if above else f"of at least {lowest:g}"
-            extra = ", or the word none" if none else ""
-            raise refused(f"expected for {key} a number {bound}{extra}; found {value!r}", key)
-
-
-def _frozen(value: object) -> object:
-    return copy.deepcopy(value)
-
-
-def _texts(owner: object, key: str) -> tuple[str, ...]:
-    value = getattr(owner, key)
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(one, str) for one in value):
-        raise refused(f"expected for {key} a list of names, found {value!r}", key)
-    return tuple(value)
+_MAX_VERSION = 128  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +70,8 @@ class CustomEvent:
 class StepTemplate(metaclass=Declared):
     """One step of a definition.
 
-    Delays and timeouts are in seconds; `default_retry_limit` counts all attempts; `handler_class` is a class, a function
-    or a registry name.
+    Delays and timeouts are in seconds; `default_retry_limit` counts all attempts; `handler_class` is a class, a
+    function or a registry name.
 
     Raises:
         InvalidDefinition: A key is unknown or missing, or a value breaks a rule.
@@ -147,40 +98,45 @@ class StepTemplate(metaclass=Declared):
     def __post_init__(self) -> None:
         """Check every value and fill the defaults that depend on others."""
         check_name(self.name, "a step's name", "name")
-        put = functools.partial(object.__setattr__, self)
+        put = partial(object.__setattr__, self)
+        check_text(self, "description", "dependent_system")
+        check_text(self, "depends_on_step", none=True)
         put("description", self.description or self.name)
-        put("depends_on_steps", _texts(self, "depends_on_steps"))
-        if self.depends_on_step is not None and not isinstance(self.depends_on_step, str):
-            raise refused(f"expected for depends_on_step a name, found {self.depends_on_step!r}", "depends_on_step")
-        if not (isinstance(self.handler_class, str) and self.handler_class) and not callable(self.handler_class):
-            message = f"expected for handler_class a class, a function or a name, found {self.handler_class!r}"
+        put("depends_on_steps", texts(self, "depends_on_steps"))
+        self._check_handler()
+        check_flag(self, "default_retryable", "skippable", "enable_exponential_backoff")
+        check_attempts(self, "default_retry_limit")
+        self._check_seconds()
+        check_map(self, "handler_config")
+        put("handler_config", private(self.handler_config, "handler_config"))
+        put("custom_events", self._custom_events())
+
+    def _check_handler(self) -> None:
+        handler = self.handler_class
+        named = isinstance(handler, str) and handler
+        if not named and not callable(handler) and not callable(getattr(handler, "process", None)):
+            message = f"expected for handler_class a class, a function or a name, found {shown(handler)}"
             raise refused(message, "handler_class")
-        self._check_numbers()
-        if not isinstance(self.handler_config, Mapping):
-            raise refused(f"expected for handler_config a map, found {self.handler_config!r}", "handler_config")
-        put("handler_config", _frozen(self.handler_config))
-        put("custom_events", tuple(_custom_event(one, place) for place, one in enumerate(self.custom_events)))
 
-    def _check_numbers(self) -> None:
-        _check_flag(self, "default_retryable", "skippable", "enable_exponential_backoff")
-        for key in ("timeout_seconds", "heartbeat_timeout_seconds"):
-            if getattr(self, key) == "none":
-                object.__setattr__(self, key, None)
-        limit = self.default_retry_limit
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-            message = f"expected for default_retry_limit a whole number of at least 1 (it counts all attempts); found {limit!r}"
-            raise refused(message, "default_retry_limit")
-        _check_number(self, "timeout_seconds", "heartbeat_timeout_seconds", above=True, none=True)
-        _check_number(self, "retry_delay", "max_delay", "jitter")
+    def _check_seconds(self) -> None:
+        none_if_written(self, "timeout_seconds", "heartbeat_timeout_seconds")
+        check_number(self, "timeout_seconds", "heartbeat_timeout_seconds", above=True, none=True)
+        check_number(self, "retry_delay", "max_delay", "jitter")
         if self.jitter > 1:
-            raise refused(f"expected for jitter a share from 0 to 1, found {self.jitter!r}", "jitter")
+            raise refused(f"expected for jitter a share from 0 to 1, found {shown(self.jitter)}", "jitter")
 
-    @property
+    def _custom_events(self) -> tuple[CustomEvent, ...]:
+        events = self.custom_events
+        if isinstance(events, str | Mapping) or not isinstance(events, Sequence):
+            raise refused(f"expected for custom_events a list, found {shown(events)}", "custom_events")
+        return tuple(_custom_event(one, place) for place, one in enumerate(events))
+
+    @cached_property
     def handler(self) -> str:
         """Give the registry name of the handler."""
         return registry_name(self.handler_class)
 
-    @property
+    @cached_property
     def parents(self) -> tuple[str, ...]:
         """Give the union of `depends_on_step` and `depends_on_steps`."""
         first = () if self.depends_on_step is None else (self.depends_on_step,)
@@ -194,19 +150,22 @@ class StepTemplate(metaclass=Declared):
 
 def _custom_event(value: object, place: int) -> CustomEvent:
     if isinstance(value, CustomEvent):
-        return value
+        value = {"name": value.name, "description": value.description, "schema": value.schema}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        raise refused(f"expected a map with the key name, found {value!r}", "custom_events", place)
+        raise refused(f"expected a map with the key name, found {shown(value)}", "custom_events", place)
+    known = ("name", "description", "schema")
     for key in value:
-        if key not in {"name", "description", "schema"}:
-            message = f"unknown key {key!r} in custom_events.{near(str(key), ('name', 'description', 'schema'))}"
-            raise refused(message, "custom_events", place, key)
-    schema = value.get("schema")
+        if key not in known:
+            raise refused(f"unknown key {key!r} in custom_events.{near(str(key), known)}", "custom_events", place, key)
+    description, schema = value.get("description", ""), value.get("schema")
+    if not isinstance(description, str):
+        message = f"expected for description text, found {shown(description)}; put it in quotes"
+        raise refused(message, "custom_events", place, "description")
     if schema is not None and not isinstance(schema, Mapping):
-        raise refused(f"expected for schema a JSON Schema (a map), found {schema!r}", "custom_events", place, "schema")
-    return CustomEvent(
-        name=value["name"], description=str(value.get("description", "")), schema=copy.deepcopy(schema)
-    )
+        message = f"expected for schema a JSON Schema (a map), found {shown(schema)}"
+        raise refused(message, "custom_events", place, "schema")
+    copied = private(schema, "custom_events", place, "schema")
+    return CustomEvent(name=value["name"], description=description, schema=copied if isinstance(copied, dict) else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,32 +190,42 @@ class TaskDefinition(metaclass=Declared):
     identity_strategy: str | Callable[..., str] | None = None
     step_templates: Sequence[StepTemplate] = ()
     environments: Mapping[str, Json] = field(default_factory=dict)
-    namespace_name: str | None = None
 
     def __post_init__(self) -> None:
         """Check every value and the graph."""
-        put = functools.partial(object.__setattr__, self)
-        if self.namespace_name is not None:
-            put("namespace", self.namespace_name)
-            put("namespace_name", None)
+        put = partial(object.__setattr__, self)
         check_name(self.name, "the definition's name", "name")
         check_name(self.namespace, "the namespace", "namespace")
-        if not isinstance(self.version, str) or not SEMANTIC_VERSION.fullmatch(self.version):
-            message = f"expected as version a semantic version in quotes such as '1.2.0', found {self.version!r}"
-            raise refused(message, "version")
-        if self.timeout_seconds == "none":
-            put("timeout_seconds", None)
-        _check_number(self, "timeout_seconds", above=True, none=True)
-        _check_flag(self, "concurrent")
-        put("schema", _frozen(self.schema))
-        put("environments", _frozen(self.environments))
+        self._check_version()
+        check_text(self, "description", "default_dependent_system")
+        check_text(self, "module_namespace", none=True)
+        self._check_callables()
+        none_if_written(self, "timeout_seconds")
+        check_number(self, "timeout_seconds", above=True, none=True)
+        check_flag(self, "concurrent")
+        check_map(self, "schema", none=True)
+        check_map(self, "environments")
+        put("schema", private(self.schema, "schema"))
+        put("environments", private(self.environments, "environments"))
         put("step_templates", self._checked_steps())
         self._check_named_steps()
         _ = self.graph
 
+    def _check_version(self) -> None:
+        version = self.version
+        if not isinstance(version, str) or len(version) > _MAX_VERSION or not SEMANTIC_VERSION.fullmatch(version):
+            message = f"expected as version a semantic version in quotes such as '1.2.0', found {shown(version)}"
+            raise refused(message, "version")
+
+    def _check_callables(self) -> None:
+        for key in ("task_handler_class", "identity_strategy"):
+            value = getattr(self, key)
+            if value is not None and not (isinstance(value, str) and value) and not callable(value):
+                raise refused(f"expected for {key} a name or the object itself, found {shown(value)}", key)
+
     def _checked_steps(self) -> tuple[StepTemplate, ...]:
         if isinstance(self.step_templates, str | Mapping) or not isinstance(self.step_templates, Sequence):
-            raise refused(f"expected for step_templates a list, found {self.step_templates!r}", "step_templates")
+            raise refused(f"expected for step_templates a list, found {shown(self.step_templates)}", "step_templates")
         if len(self.step_templates) > MAX_STEPS:
             message = f"expected at most {MAX_STEPS} steps, found {len(self.step_templates)}; split the task"
             raise refused(message, "step_templates")
@@ -274,9 +243,9 @@ class TaskDefinition(metaclass=Declared):
             if isinstance(value, StepTemplate):
                 step = value
             elif isinstance(value, Mapping):
-                step = StepTemplate(**value)
+                step = declared(StepTemplate, {str(key): one for key, one in value.items()})
             else:
-                raise refused(f"expected a StepTemplate or a map, found {value!r}")
+                raise refused(f"expected a StepTemplate or a map, found {shown(value)}")
         except InvalidDefinition as error:
             raise refused(error.message, "step_templates", place, *error.path) from None
         if step.dependent_system == "unknown" and self.default_dependent_system != "unknown":
@@ -286,11 +255,12 @@ class TaskDefinition(metaclass=Declared):
     def _check_named_steps(self) -> None:
         if self.named_steps is None:
             return
-        named = _texts(self, "named_steps")
+        named = texts(self, "named_steps")
+        known = frozenset(named)
         for place, step in enumerate(self.step_templates):
-            if step.name not in named:
-                message = f"the step {step.name!r} is missing from named_steps ({', '.join(named)})."
-                raise refused(message + near(step.name, named), "step_templates", place, "name")
+            if step.name not in known:
+                message = f"the step {step.name!r} is missing from named_steps ({listed(named)})."
+                raise refused(message + near(step.name, known), "step_templates", place, "name")
 
     @cached_property
     def graph(self) -> Graph:
@@ -298,15 +268,14 @@ class TaskDefinition(metaclass=Declared):
         try:
             return Graph({step.name: step.parents for step in self.step_templates})
         except InvalidDefinition as error:
-            raise refused(error.message, *self._path_of(error)) from None
+            raise refused(error.message, *self._place_of(*error.path)) from None
 
-    def _path_of(self, error: TaskerError) -> tuple[str | int, ...]:
-        for place, step in enumerate(self.step_templates):
-            if str(error).startswith(f"step {step.name!r} depends on "):
-                wrong = next((p for p in step.parents if repr(p) in str(error).removeprefix(f"step {step.name!r}")), None)
-                key = "depends_on_step" if wrong == step.depends_on_step or wrong is None else "depends_on_steps"
-                return ("step_templates", place, key)
-        return ("step_templates",)
+    def _place_of(self, name: str | int, parent: str | int) -> tuple[str | int, ...]:
+        """Lead to the place where a step names a parent."""
+        place, step = next(found for found in enumerate(self.step_templates) if found[1].name == name)
+        if step.depends_on_step == parent:
+            return ("step_templates", place, "depends_on_step")
+        return ("step_templates", place, "depends_on_steps", list(step.depends_on_steps).index(str(parent)))
 
     @property
     def full_name(self) -> str:
@@ -332,7 +301,7 @@ def precedence(version: str) -> tuple[object, ...]:
     """
     match = SEMANTIC_VERSION.fullmatch(version)
     if match is None:
-        raise refused(f"expected a semantic version such as 1.2.0, found {version!r}", "version")
+        raise refused(f"expected a semantic version such as 1.2.0, found {shown(version)}", "version")
     numbers = tuple(int(match.group(place)) for place in (1, 2, 3))
     if match.group(4) is None:
         return (*numbers, 1, ())

@@ -57,7 +57,7 @@ class Draft:
     def skip(self, number: int) -> None:
         """Record that a bypassed step is skipped."""
         state = self.state(number)
-        limit = self.task.limit(number)
+        limit = self.task.retry_limit(number)
         self.emit(ev.StepSkipped(at=self.now, step=self.name(number), attempt=state.attempt, retry_limit=limit))
 
     def close(self, annotations: tuple[Annotation, ...] = ()) -> None:
@@ -74,9 +74,8 @@ class Draft:
         elif task.count(StepStatus.CANCELLED):
             self.emit(ev.TaskCancelled(at=self.now, status=TaskStatus.CANCELLED))
         else:
-            self.emit(
-                ev.TaskCompleted(at=self.now, status=TaskStatus.COMPLETE, duration=self._age(), counts=counts(self.task))
-            )
+            done = counts(self.task)
+            self.emit(ev.TaskCompleted(at=self.now, status=TaskStatus.COMPLETE, duration=self._age(), counts=done))
 
     def fail(self, reason: str) -> None:
         """Record that the task failed, with what its failed steps said."""

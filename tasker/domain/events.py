@@ -1,8 +1,8 @@
 """What can happen to a task, a step or a scope: one frozen value per event, in the past tense.
 
-`at` and all other instants are integer microseconds since the epoch (UTC); `at` belongs to the envelope and takes no part
-in comparison. Context, results, inputs, annotations, bodies and error texts are opaque to every rule: they are stored as
-the payload. `retry_limit` and `status` are written into every event so that no reader has to fold to show one.
+`at` and all other instants are integer microseconds since the epoch (UTC); `at` belongs to the envelope and takes no
+part in comparison. Context, results, inputs, annotations, bodies and error texts are opaque to every rule: they are
+stored as the payload. `retry_limit` and `status` are written into every event so that no reader has to fold for them.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tasker.domain.declared import listed
 from tasker.errors import InvalidDefinition, UnknownStep, near
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class Graph:
             parents: For each step, in declared order, the names of the steps it depends on.
 
         Raises:
-            InvalidDefinition: A parent is unknown, a step depends on itself, or there is a cycle (its path is shown).
+            InvalidDefinition: A parent is unknown, a step depends on itself, or there is a cycle (its path is shown);
+                the error's `path` holds the step and the parent.
         """
         self.names = tuple(parents)
         self.ordinal = MappingProxyType({name: number for number, name in enumerate(self.names)})
@@ -44,10 +46,10 @@ class Graph:
         for parent in parents:
             if parent == name:
                 message = f"step {name!r} depends on itself; expected the name of another step"
-                raise InvalidDefinition(message)
+                raise InvalidDefinition(message, path=(name, parent))
             if parent not in self.ordinal:
                 message = f"step {name!r} depends on {parent!r}, which is no step of this definition."
-                raise InvalidDefinition(message + near(parent, self.names))
+                raise InvalidDefinition(message + near(parent, self.names), path=(name, parent))
         return tuple(dict.fromkeys(self.ordinal[parent] for parent in parents))
 
     def _sorted(self) -> tuple[int, ...]:
@@ -61,18 +63,20 @@ class Graph:
                 if not missing[child]:
                     heapq.heappush(ready, child)
         if len(order) < len(self.names):
-            message = f"the steps depend on each other in a circle: {self._cycle(missing)}; remove one dependency"
-            raise InvalidDefinition(message)
+            loop = self._cycle(missing)
+            message = f"the steps depend on each other in a circle: {' -> '.join(loop)}; remove one dependency"
+            raise InvalidDefinition(message, path=(loop[-1], loop[-2]))
         return tuple(order)
 
-    def _cycle(self, missing: Sequence[int]) -> str:
+    def _cycle(self, missing: Sequence[int]) -> tuple[str, ...]:
+        """Name the steps of one circle, parents first; it begins and ends with the same step."""
         number = next(number for number, count in enumerate(missing) if count)
-        path: list[int] = []
+        path: dict[int, int] = {}
         while number not in path:
-            path.append(number)
+            path[number] = len(path)
             number = next(parent for parent in self.parent_ordinals[number] if missing[parent])
-        loop = [*path[path.index(number) :], number]
-        return " -> ".join(self.names[place] for place in reversed(loop))
+        loop = [*list(path)[path[number] :], number]
+        return self._named(loop[::-1])
 
     def _ranks(self) -> tuple[int, ...]:
         ranks = [0] * len(self.names)
@@ -89,7 +93,8 @@ class Graph:
         try:
             return self.ordinal[name]
         except KeyError:
-            message = f"expected the name of a step, found {name!r}; the steps are {', '.join(self.names) or 'none'}."
+            known = listed(self.names) or "none"
+            message = f"expected the name of a step, found {name!r}; the steps are {known}."
             raise UnknownStep(message + near(name, self.names)) from None
 
     def _named(self, numbers: Sequence[int]) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, assert_never
 from tasker.domain import commands as cmd
 from tasker.domain import events as ev
 from tasker.domain.status import ACTIVE, FINAL, FINISHED, LIVE, StepStatus, TaskStatus
+from tasker.domain.task import SECOND
+from tasker.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from tasker.domain.draft import Draft
@@ -24,6 +26,13 @@ def operate(draft: Draft, command: cmd.TaskOperation | cmd.StepOperation) -> Non
     """
     if draft.task.erased and not isinstance(command, _ANY_TIME):
         draft.refuse("change", "it is erased; only annotate, update and erase are taken")
+    if isinstance(command, cmd.StepCommand):
+        _operate_step(draft, command)
+    else:
+        _operate_task(draft, command)
+
+
+def _operate_task(draft: Draft, command: cmd.TaskOperation) -> None:
     match command:
         case cmd.CancelTask():
             _cancel(draft, command)
@@ -37,16 +46,14 @@ def operate(draft: Draft, command: cmd.TaskOperation | cmd.StepOperation) -> Non
             _erase(draft, command)
         case cmd.UpdateTask() | cmd.AnnotateTask():
             _note(draft, command)
+        case _:
+            assert_never(command)
+
+
+def _operate_step(draft: Draft, command: cmd.StepOperation) -> None:
+    match command:
         case cmd.ResetStep():
             _reset_step(draft, command)
-        case _:
-            _operate_step(draft, command)
-
-
-def _operate_step(
-    draft: Draft, command: cmd.ResolveStep | cmd.CompleteStep | cmd.CancelStep | cmd.UpdateStep
-) -> None:
-    match command:
         case cmd.ResolveStep():
             _resolve_step(draft, command)
         case cmd.CompleteStep():
@@ -68,9 +75,7 @@ def _cancel(draft: Draft, command: cmd.CancelTask) -> None:
     for number, state in enumerate(task.steps):
         if state.status in _CANCELLABLE:
             _emit_cancelled(draft, number, command)
-    draft.emit(
-        ev.TaskCancelled(at=draft.now, status=TaskStatus.CANCELLED, actor=command.actor, reason=command.reason)
-    )
+    draft.emit(ev.TaskCancelled(at=draft.now, status=TaskStatus.CANCELLED, actor=command.actor, reason=command.reason))
 
 
 def _emit_cancelled(draft: Draft, number: int, command: cmd.CancelTask | cmd.CancelStep) -> None:
@@ -79,7 +84,7 @@ def _emit_cancelled(draft: Draft, number: int, command: cmd.CancelTask | cmd.Can
             at=draft.now,
             step=draft.name(number),
             attempt=draft.state(number).attempt,
-            retry_limit=draft.task.limit(number),
+            retry_limit=draft.task.retry_limit(number),
             actor=command.actor,
             reason=command.reason,
         )
@@ -122,7 +127,7 @@ def _emit_reset(draft: Draft, number: int, command: cmd.RetryTask | cmd.ResetSte
             at=draft.now,
             step=draft.name(number),
             attempt=draft.state(number).attempt,
-            retry_limit=draft.task.limit(number),
+            retry_limit=draft.task.retry_limit(number),
             rerun=rerun,
             actor=command.actor,
             reason=command.reason,
@@ -178,7 +183,8 @@ def _reset_step(draft: Draft, command: cmd.ResetStep) -> None:
     if status is StepStatus.PENDING:
         return
     if draft.task.status in FINAL or status not in {StepStatus.ERROR, StepStatus.WAITING_FOR_RETRY}:
-        draft.refuse_step("reset", number, "only a step in error or waiting_for_retry, of a task that is not final, can be reset")
+        why = "only a step in error or waiting_for_retry, of a task that is not final, can be reset"
+        draft.refuse_step("reset", number, why)
     _reopen(draft, command)
     _emit_reset(draft, number, command, rerun=command.rerun)
 
@@ -197,7 +203,7 @@ def _resolve_step(draft: Draft, command: cmd.ResolveStep) -> None:
             at=draft.now,
             step=command.step,
             attempt=state.attempt,
-            retry_limit=draft.task.limit(number),
+            retry_limit=draft.task.retry_limit(number),
             results=command.results,
             actor=command.actor,
             reason=command.reason,
@@ -219,9 +225,9 @@ def _complete_step(draft: Draft, command: cmd.CompleteStep) -> None:
             at=draft.now,
             step=command.step,
             attempt=state.attempt,
-            retry_limit=draft.task.limit(number),
+            retry_limit=draft.task.retry_limit(number),
             results=command.results,
-            duration=(draft.now - (state.started_at or draft.now)) / 1_000_000,
+            duration=(draft.now - (state.started_at or draft.now)) / SECOND,
             actor=command.actor,
             reason=command.reason,
         )
@@ -247,8 +253,12 @@ def _cancel_step(draft: Draft, command: cmd.CancelStep) -> None:
 def _update_step(draft: Draft, command: cmd.UpdateStep) -> None:
     number = draft.task.number(command.step)
     state = draft.state(number)
+    limit = draft.task.retry_limit(number) if command.retry_limit is None else command.retry_limit
+    if limit < 1:
+        problem = f"expected a whole number of at least 1 (it counts all attempts), found {limit}"
+        raise InvalidRequest(f"retry_limit: {problem}", problems={"$.retry_limit": problem})
     new_inputs = command.sets_inputs and not command.repeated
-    new_limit = command.retry_limit is not None and command.retry_limit != draft.task.limit(number)
+    new_limit = limit != draft.task.retry_limit(number)
     if not new_inputs and not new_limit:
         return
     if draft.task.status in FINAL or state.status in FINISHED:
@@ -258,7 +268,7 @@ def _update_step(draft: Draft, command: cmd.UpdateStep) -> None:
             at=draft.now,
             step=command.step,
             attempt=state.attempt,
-            retry_limit=command.retry_limit if command.retry_limit is not None else draft.task.limit(number),
+            retry_limit=limit,
             inputs=command.inputs if new_inputs else None,
             sets_inputs=new_inputs,
             sets_limit=new_limit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ def backoff(
     """Compute the delay before the next attempt.
 
     Without a request of the server: `min(max_delay, retry_delay * 2 ** (failures - 1))`, or `retry_delay` where
-    exponential backoff is off, then spread by plus or minus `template.jitter` (capped exponential backoff with jitter, as
-    in Brooker, "Exponential Backoff And Jitter", 2015, with a bounded share instead of the full one).
-    A server's request replaces it, capped, and is only ever lengthened by jitter; 0 and less mean at once.
+    exponential backoff is off, then spread by plus or minus `template.jitter` (capped exponential backoff with jitter,
+    as in Brooker, "Exponential Backoff And Jitter", 2015, with a bounded share instead of the full one).
+    A server's request replaces it, capped, and is only ever lengthened by jitter; 0 and less mean at once, and what is
+    no number is ignored.
 
     Args:
         template: The step's retry policy.
@@ -40,7 +42,7 @@ def backoff(
     Returns:
         The delay and its type.
     """
-    if retry_after is not None:
+    if retry_after is not None and not math.isnan(retry_after):
         asked = min(max(retry_after, 0.0), max_server_delay)
         return Backoff(asked * (1 + template.jitter * jitter), SERVER_REQUESTED)
     spread = 1 + template.jitter * (2 * jitter - 1)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000
 """Microseconds."""
+END_OF_TIME = 253_402_300_799_999_999
+"""The last microsecond of the year 9999; no instant lies behind it, so that every one can be stored and shown."""
 _PLACE = {status: place for place, status in enumerate(StepStatus)}
 
 
@@ -103,12 +105,15 @@ class Task(NamedTuple):
         """Give the template of a step by ordinal."""
         return self.definition.step_templates[number]
 
+    def retry_limit(self, number: int) -> int:
+        """Give a step's `retry_limit` as people see it: the operator's, else the template's."""
+        return self.steps[number].limit or self.definition.step_templates[number].default_retry_limit
+
     def limit(self, number: int) -> int:
-        """Give the number of attempts of one budget: the operator's, else the template's."""
-        template = self.definition.step_templates[number]
-        if not template.default_retryable:
+        """Give the number of attempts of one budget: the `retry_limit`, but one for a step that is not retryable."""
+        if not self.definition.step_templates[number].default_retryable:
             return 1
-        return self.steps[number].limit or template.default_retry_limit
+        return self.retry_limit(number)
 
     @property
     def stirring(self) -> bool:
@@ -147,42 +152,70 @@ def evolve(task: Task, event: ev.TaskStreamEvent) -> Task:
     Returns:
         The state after it, with `version` one higher.
     """
-    at = event.at
-    match event:
-        case ev.StepStarted() | ev.StepCompleted() | ev.StepFailed() | ev.StepRetryScheduled() | ev.StepAbandoned():
-            return _evolve_step(task, event, task.definition.graph.ordinal[event.step])
-        case ev.StepWaiting() | ev.StepSkipped() | ev.StepCancelled() | ev.StepReset() | ev.StepResolvedManually():
-            return _evolve_step(task, event, task.definition.graph.ordinal[event.step])
-        case ev.StepUpdated():
-            return _evolve_step(task, event, task.definition.graph.ordinal[event.step])
-        case ev.CustomEvent():
-            return task._replace(version=task.version + 1, last_at=at)
-        case ev.TaskCreated():
-            return _created(task, event)
-        case ev.TaskStarted():
-            changed = task._replace(started_at=at, timeout_at=_expiry(task, at))
-        case ev.TaskCompleted() | ev.TaskFailed() | ev.TaskCancelled() | ev.TaskResolvedManually():
-            changed = task._replace(ended_at=at, timeout_at=None)
-        case ev.TaskPaused():
-            changed = task._replace(pause=Pause(event.actor, event.reason, at))
-        case ev.TaskResumed():
-            changed = task._replace(pause=None)
-        case ev.TaskRetried():
-            changed = task._replace(ended_at=None, timeout_at=_expiry(task, at))
-        case ev.TaskUpdated():
-            changed = _updated(task, event)
-        case ev.TaskAnnotated():
-            changed = task._replace(annotations=(*task.annotations, task.version + 1))
-        case ev.TaskErased():
-            changed = task._replace(erased=True)
-        case _:
-            assert_never(event)
-    return changed._replace(version=task.version + 1, last_at=at, status=event.status)
+    if isinstance(event, ev.StepEvent):
+        return _evolve_step(task, event, task.definition.graph.ordinal[event.step])
+    if isinstance(event, ev.CustomEvent):
+        return task._replace(version=task.version + 1, last_at=event.at)
+    changed = _task_after(task, event)
+    return changed._replace(version=task.version + 1, last_at=event.at, status=event.status)
+
+
+def later(at: Instant, seconds: float) -> Instant:
+    """Give the instant so many seconds after another, at most the end of time."""
+    return min(at + round(min(seconds, END_OF_TIME / SECOND) * SECOND), END_OF_TIME)
 
 
 def _expiry(task: Task, at: Instant) -> Instant | None:
     seconds = task.definition.timeout_seconds
-    return None if seconds is None else at + round(seconds * SECOND)
+    return None if seconds is None else later(at, seconds)
+
+
+_Note = ev.TaskPaused | ev.TaskResumed | ev.TaskUpdated | ev.TaskAnnotated | ev.TaskErased
+_TaskStreamEvent = (
+    ev.TaskCreated | ev.TaskStarted | ev.TaskCompleted | ev.TaskFailed | ev.TaskCancelled | ev.TaskRetried
+    | ev.TaskResolvedManually | _Note
+)  # fmt: skip
+
+
+def _task_after(task: Task, event: _TaskStreamEvent) -> Task:
+    match event:
+        case ev.TaskCreated():
+            return _created(task, event)
+        case ev.TaskStarted():
+            return task._replace(started_at=event.at, timeout_at=_expiry(task, event.at))
+        case ev.TaskCompleted() | ev.TaskFailed() | ev.TaskCancelled() | ev.TaskResolvedManually():
+            return task._replace(ended_at=event.at, timeout_at=None)
+        case ev.TaskRetried():
+            return task._replace(ended_at=None, timeout_at=_expiry(task, event.at))
+        case _:
+            return _noted(task, event)
+
+
+def _noted(task: Task, event: _Note) -> Task:
+    """Take in an event that moves neither the task nor a step."""
+    match event:
+        case ev.TaskPaused():
+            return task._replace(pause=Pause(event.actor, event.reason, event.at))
+        case ev.TaskResumed():
+            return task._replace(pause=None)
+        case ev.TaskUpdated():
+            return _updated(task, event)
+        case ev.TaskAnnotated():
+            return task._replace(annotations=(*task.annotations, task.version + 1))
+        case ev.TaskErased():
+            return _erased(task)
+        case _:
+            assert_never(event)
+
+
+def _erased(task: Task) -> Task:
+    """Forget the user's bytes, so that the state equals a fold of what the log still has."""
+    told = {
+        number: state._replace(failure=(state.failure[0], None))
+        for number, state in enumerate(task.steps)
+        if state.failure is not None
+    }
+    return task._replace(erased=True, steps=task.steps.put(told))
 
 
 def _created(task: Task, event: ev.TaskCreated) -> Task:
@@ -206,13 +239,14 @@ def _created(task: Task, event: ev.TaskCreated) -> Task:
         if not parents
     }
     steps = task.steps.put(roots)
-    return task._replace(version=1, request=request, created_at=event.at, last_at=event.at, steps=steps)
+    return task._replace(request=request, created_at=event.at, steps=steps)
 
 
 def _updated(task: Task, event: ev.TaskUpdated) -> Task:
     request = task.request
     reason = request.reason if event.reason is None else event.reason
-    return task._replace(request=request._replace(reason=reason, tags=request.tags if event.tags is None else event.tags))
+    tags = request.tags if event.tags is None else event.tags
+    return task._replace(request=request._replace(reason=reason, tags=tags))
 
 
 _StepStreamEvent = (
@@ -268,9 +302,19 @@ def _step_after(state: StepState, event: _StepStreamEvent, version: int) -> Step
             return _unfinished(state, event, version)
         case ev.StepSkipped():
             return _finished(state, StepStatus.SKIPPED, at)
+        case _:
+            return _operated(state, event, version)
+
+
+def _operated(
+    state: StepState, event: ev.StepCancelled | ev.StepReset | ev.StepResolvedManually | ev.StepUpdated, version: int
+) -> StepState:
+    """Take in what a person did to a step; a cancelled one keeps what its last failure said."""
+    at = event.at
+    match event:
         case ev.StepCancelled():
             marked = _marked(state, outcome.CANCELLED)
-            return _finished(state, StepStatus.CANCELLED, at)._replace(outcomes=marked)
+            return _finished(state, StepStatus.CANCELLED, at)._replace(outcomes=marked, error=state.error)
         case ev.StepReset():
             reruns = state.reruns + event.rerun
             fresh = state._replace(status=StepStatus.PENDING, failures=0, reruns=reruns, failure=None, error=0)
@@ -311,8 +355,8 @@ def _unfinished(
 
 
 def _failed(state: StepState, event: ev.StepFailed, version: int) -> StepState:
-    """Count the attempt, unless its abandonment has counted it already."""
-    counted = event.error.kind != ev.ABANDONED
+    """Count the attempt, unless its abandonment or its own failure has counted it already."""
+    counted = state.status is StepStatus.IN_PROGRESS or state.status is StepStatus.WAITING
     after = state._replace(
         status=StepStatus.ERROR if event.final else StepStatus.WAITING_FOR_RETRY,
         failures=state.failures + counted,

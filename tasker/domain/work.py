@@ -142,27 +142,27 @@ def changes(before: Task, after: Task, events: Iterable[TaskStreamEvent]) -> lis
         after: The task after them.
         events: The events between the two.
     """
-    if before.version == 0 or before.pause is not after.pause or before.status is not after.status and (
-        after.status not in LIVE or before.status not in LIVE
-    ):
-        touched: Iterable[int] = range(len(after.steps))
-    else:
-        graph = after.definition.graph
-        steps: dict[int, None] = {}
-        for event in events:
-            if isinstance(event, StepEvent):
-                number = graph.ordinal[event.step]
-                steps[number] = None
-                if after.steps[number].status in SATISFIED:
-                    steps.update(dict.fromkeys(graph.child_ordinals[number]))
-        touched = steps
-    found: list[WorkChange] = []
     blank = before.version == 0
-    for number in touched:
+    whole = blank or before.pause is not after.pause or (before.status in LIVE) is not (after.status in LIVE)
+    found: list[WorkChange] = []
+    for number in range(len(after.steps)) if whole else _touched(after, events):
         old, new = None if blank else item_of(before, number), item_of(after, number)
         if old != new:
             found.append((number, new))
     old, new = None if blank else task_item(before), task_item(after)
     if old != new:
         found.append((TASK, new))
+    return found
+
+
+def _touched(after: Task, events: Iterable[TaskStreamEvent]) -> Iterable[int]:
+    """Give the steps that events name, and the children of those that are satisfied now, each once."""
+    graph = after.definition.graph
+    found: dict[int, None] = {}
+    for event in events:
+        if isinstance(event, StepEvent):
+            number = graph.ordinal[event.step]
+            found[number] = None
+            if after.steps[number].status in SATISFIED:
+                found.update(dict.fromkeys(graph.child_ordinals[number]))
     return found

@@ -1,0 +1,38 @@
+"""`CatalogEntry`: what the catalogue tells of one event."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+TASK, STEP, CONTROL, CUSTOM = "task", "step", "control", "custom"
+
+Json = object
+JsonObject = dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """What the catalogue tells of one event.
+
+    Attributes:
+        name: Its type, such as `task.completed`.
+        category: task, step, control or custom.
+        description: What happened, and when it is recorded.
+        schema: JSON Schema of the body; None for a custom event without one.
+        example: A body that fits the schema; None for a custom event without one.
+        emitted_by: Who records it.
+        declared: False for a custom event that was published and never registered.
+    """
+
+    name: str
+    category: str
+    description: str
+    schema: JsonObject | None
+    example: Json
+    emitted_by: str
+    declared: bool = True
+
+    def copy(self) -> CatalogEntry:
+        """Give a copy that shares nothing changeable with this one."""
+        return replace(self, schema=deepcopy(self.schema), example=deepcopy(self.example))

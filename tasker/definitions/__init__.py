@@ -1,0 +1,1 @@
+"""Declarations, in YAML or in Python, become checked definitions that a `Tasker` keeps by version."""

@@ -1,0 +1,187 @@
+"""Leader and followers: whoever brings a command puts it into the inbox and tries to lead; the leader decides for all.
+
+A leader takes what waits, decides, appends once, makes it known, and repeats until the inbox is empty. The others wait for
+their own command or go on with other work. So one commit carries what many threads asked for, no thread is handed a
+decision it could make itself, and commands on one task never race within a process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasker.clock import micros, uuid_bytes
+from tasker.codec.decode import decode_control, text_id
+from tasker.domain.control import Control, evolve_control
+from tasker.instrument import logger
+from tasker.runtime.identity import CONTROL_ID
+from tasker.runtime.inbox import Inbox
+from tasker.runtime.turn import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasker.clock import Clock, IdSource
+    from tasker.errors import LogUnavailable
+    from tasker.log.port import EventLog
+    from tasker.runtime.streams import Streams
+    from tasker.runtime.threads import Threads
+    from tasker.runtime.ticket import Ticket
+    from tasker.runtime.turn import Runs
+
+_log = logger("runtime")
+_RETRY_SECONDS = 0.2
+
+
+class Office:
+    """What a turn works with. `runs` is the runner while there is one."""
+
+    def __init__(
+        self, log: Callable[[], EventLog], streams: Streams, *, clock: Clock, ids: IdSource, threads: Threads
+    ) -> None:
+        """Take the log as a function, for it is opened at first use."""
+        self.log = log
+        self.streams = streams
+        self.clock = clock
+        self.ids = ids
+        self.inbox = Inbox(threads)
+        self.control_id = CONTROL_ID
+        self.control = Control()
+        self.runs: Runs | None = None
+        self.stalled_until = 0.0
+        self.on_commit: Callable[[int, int], None] = lambda _first, _last: None
+        self._threads = threads
+
+    def now(self) -> int:
+        """Give the present time in microseconds."""
+        return micros(self.clock.now())
+
+    def event_id(self) -> bytes:
+        """Make the id of an event or a task."""
+        return uuid_bytes(self.ids)
+
+    def text_id(self, stream_id: bytes) -> str:
+        """Write the id of a stream."""
+        return text_id(stream_id)
+
+    def committed(self, first: int, last: int) -> None:
+        """Tell the readers that events became durable."""
+        self.on_commit(first, last)
+
+    def stalled(self, error: LogUnavailable) -> None:
+        """Note that the log does not answer: reports are tried again after a while, nothing is claimed until then."""
+        _log.warning("the log is unavailable, reports are kept and tried again: %s", error)
+        self.stalled_until = self._threads.monotonic() + _RETRY_SECONDS
+
+    @property
+    def is_stalled(self) -> bool:
+        """Say whether the log has failed a moment ago."""
+        return self._threads.monotonic() < self.stalled_until
+
+    def refresh_control(self) -> None:
+        """Read the pauses of scopes anew."""
+        control = self.control
+        for row in self.log().stream(CONTROL_ID, after=control.version):
+            control = evolve_control(control, decode_control(row))
+        self.control = control
+
+
+class Commander:
+    """The leader's lock and the ways to bring a command."""
+
+    def __init__(self, office: Office, threads: Threads) -> None:
+        """Start with nobody leading."""
+        self._office = office
+        self._threads = threads
+        self._leading = threads.lock()
+
+    def execute(self, ticket: Ticket) -> None:
+        """Bring a command and return when it is settled: durable if it made events, or refused.
+
+        Raises:
+            TaskerError: The command was refused, or the log is unavailable.
+            Overloaded: The inbox stayed full.
+        """
+        self.execute_all([ticket])
+        if ticket.error is not None:
+            raise ticket.error
+
+    def execute_all(self, tickets: list[Ticket]) -> None:
+        """Bring many commands and return when all are settled; the error of each stands in its ticket.
+
+        Raises:
+            Overloaded: The inbox stayed full; the tickets before that are settled.
+        """
+        try:
+            for ticket in tickets:
+                ticket.gate = self._threads.lock()
+                ticket.gate.acquire()
+                self._office.inbox.put(ticket)
+        finally:
+            for ticket in reversed(tickets):
+                if ticket.gate is not None:
+                    self._await(ticket)
+
+    def _await(self, ticket: Ticket) -> None:
+        """Lead, or wait for the leader, until a ticket is settled."""
+        if not ticket.settled:
+            self._lead(ticket)
+        while not ticket.settled:
+            if ticket.gate is not None:
+                ticket.gate.acquire()
+            if not ticket.settled:
+                self._lead(ticket)
+
+    def post(self, ticket: Ticket) -> None:
+        """Bring a report or a timer; lead if nobody does."""
+        ticket.report = True
+        self._office.inbox.put(ticket)
+        self._lead(None)
+
+    def nudge(self) -> None:
+        """Ask for a turn although there is nothing to decide."""
+        self._office.inbox.nudge()
+        self._lead(None)
+
+    def call(self, errand: Callable[[], None]) -> None:
+        """Have something done by the leader, between two turns."""
+        self._office.inbox.errands.append(errand)
+        self._lead(None)
+
+    def _lead(self, own: Ticket | None) -> None:
+        """Lead while there is something to do; a caller with a ticket of its own leads no longer than for that."""
+        office, inbox = self._office, self._office.inbox
+        while inbox.waiting and (own or not office.is_stalled) and self._leading.acquire(blocking=False):
+            try:
+                while inbox.waiting and (own or not office.is_stalled):
+                    self._turn()
+                    if own is not None and own.settled:
+                        break
+            finally:
+                self._leading.release()
+            if own is not None and own.settled:
+                self._hand_over()
+                return
+
+    def _turn(self) -> None:
+        errands = self._office.inbox.errands
+        while errands:
+            errands.popleft()()
+        turn = Turn(self._office, self._office.inbox.take())
+        try:
+            turn.run()
+        except Exception as error:
+            _log.exception("a fault in the engine; what waited for this turn was told")
+            turn.broken(error)
+
+    def _hand_over(self) -> None:
+        """Let somebody else lead if there is something left to do."""
+        inbox = self._office.inbox
+        if not inbox.waiting:
+            return
+        waiter = inbox.next_waiter()
+        if waiter is not None:
+            waiter.call()
+        elif self._office.runs is not None and self._office.runs.wake():
+            return
+        else:
+            self._lead(None)

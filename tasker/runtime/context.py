@@ -1,0 +1,76 @@
+"""What the use cases share: one opened log, its registries, the leader, and the views handed to callers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasker.bus.bus import Bus
+from tasker.catalog.catalog import Catalog
+from tasker.definitions.registry import Definitions
+from tasker.handlers.connections import Connections
+from tasker.handlers.publishing import Sizes, Tools
+from tasker.handlers.registry import HandlerRegistry
+from tasker.handlers.views import Task
+from tasker.log.open import open_store
+from tasker.projections.models import Projections
+from tasker.runtime.commander import Commander, Office
+from tasker.runtime.identity import stream_id
+from tasker.runtime.plans import Plans
+from tasker.runtime.sources import LogSource
+from tasker.runtime.streams import Known, Streams
+from tasker.runtime.threads import Threads
+from tasker.subscriptions.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from tasker.clock import Clock, IdSource
+    from tasker.log.port import EventLog
+    from tasker.settings import Settings
+
+
+class Context:
+    """Everything the use cases of one `Tasker` have in common. Constructing it opens nothing and starts nothing."""
+
+    def __init__(self, url: str, settings: Settings, *, clock: Clock, ids: IdSource, follow: bool) -> None:
+        """Wire the parts.
+
+        Args:
+            url: Address of the log.
+            settings: All settings.
+            clock: The given clock.
+            ids: The given source of ids and jitter.
+            follow: True if the bus carries the whole log and not only what this process appends.
+        """
+        self.url = url
+        self.settings = settings
+        self.clock = clock
+        self.ids = ids
+        self.threads = Threads()
+        self.store = open_store(url)
+        self.definitions = Definitions()
+        self.handlers = HandlerRegistry()
+        self.hooks: dict[str, type] = {}
+        self.folders: list[str] = []
+        self.catalog = Catalog()
+        self.plans = Plans(self.log)
+        self.streams = Streams(self.log, self.plans, self.threads)
+        self.office = Office(self.log, self.streams, clock=clock, ids=ids, threads=self.threads)
+        self.commander = Commander(self.office, self.threads)
+        self.bus = Bus(self.log, follow=follow)
+        self.projections = Projections(self.store, self.streams.at_version)
+        self.subscriptions = Subscriptions(self.store, self.bus, self.office.now)
+
+    def log(self) -> EventLog:
+        """Give the log; the first use opens it."""
+        return self.store.log
+
+    def tools(self) -> Tools:
+        """Give what the handlers of one runner share."""
+        sizes = self.settings.sizes
+        bounds = Sizes(sizes.results, sizes.event, sizes.error_message, sizes.backtrace)
+        return Tools(self.clock, bounds, self.catalog.check, Connections(), tuple(self.folders))
+
+    def view(self, known: Known, *, created: bool = False) -> Task:
+        """Show a state to a caller."""
+        task = known.task
+        source = LogSource(self.log, stream_id(task.id), task.version)
+        return Task(task, source, position=known.position, created=created, now=self.office.now())

@@ -1,0 +1,161 @@
+"""The threads that run handlers: as many as are needed at once, at most one for each slot.
+
+A thread that finds more work wakes one other, never all: handlers that return at once are run by few threads, handlers
+that block get as many as there are slots. A thread that leads keeps the next job for itself, so a chain changes no thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tasker.runtime.threads import Threads
+
+    Job = Callable[[], None]
+
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+class Crew:
+    """A queue of jobs and the threads that take from it."""
+
+    def __init__(self, capacity: int, threads: Threads) -> None:
+        """Start without threads."""
+        self._capacity = capacity
+        self._threads = threads
+        self._lock = threads.lock()
+        self._work = threads.condition(self._lock)
+        self._rest = threads.condition(self._lock)
+        self._jobs: deque[Job] = deque()
+        self._members: set[int] = set()
+        self._size = 0
+        self._idle = 0
+        self._resting = 0
+        self._active = 0
+        self._waking = False
+        self._closing = False
+
+    @property
+    def at_rest(self) -> bool:
+        """Say whether no job waits or runs."""
+        return not self._jobs and not self._active
+
+    def give(self, jobs: Iterable[Job]) -> None:
+        """Add jobs; a member of the crew will take one itself."""
+        with self._lock:
+            self._jobs.extend(jobs)
+            spare = len(self._jobs) - (threading.get_ident() in self._members)
+            if spare > 0:
+                self._wake()
+
+    def stir(self) -> None:
+        """Let those who help look again at what they wait for."""
+        with self._lock:
+            self._rest.notify_all()
+
+    def _wake(self) -> None:
+        """Have one more thread come, unless one is on its way. The condition is held."""
+        if self._waking or not self._jobs:
+            return
+        if self._resting:
+            self._waking = True
+            self._rest.notify()
+        elif self._idle:
+            self._waking = True
+            self._work.notify()
+        elif self._size < self._capacity:
+            self._waking = True
+            self._size += 1
+            self._threads.start(f"tasker-slot-{self._size}", self._loop)
+
+    def _loop(self) -> None:
+        """Live as a thread of the crew until it closes."""
+        ident = threading.get_ident()
+        with self._lock:
+            self._members.add(ident)
+        while (job := self._wait()) is not None:
+            self._run(job)
+        with self._lock:
+            self._members.discard(ident)
+            self._size -= 1
+            self._waking = False
+            self._rest.notify_all()
+
+    def _wait(self) -> Job | None:
+        with self._lock:
+            while not self._jobs:
+                self._waking = False
+                if self._closing:
+                    return None
+                self._idle += 1
+                self._work.wait()
+                self._idle -= 1
+            return self._take()
+
+    def _take(self) -> Job:
+        """Take a job and pass the call on if there are more. The condition is held."""
+        self._waking = False
+        self._active += 1
+        job = self._jobs.popleft()
+        self._wake()
+        return job
+
+    def _run(self, job: Job) -> None:
+        try:
+            job()
+        finally:
+            with self._lock:
+                self._active -= 1
+                if self._resting and self.at_rest:
+                    self._rest.notify_all()
+
+    def help(self, done: Callable[[], bool], seconds: float | None) -> bool:
+        """Work as a member of the crew until something is done.
+
+        Args:
+            done: Asked whenever there is no job.
+            seconds: How long at most, in real time; None for no bound.
+
+        Returns:
+            False if the time ran out.
+        """
+        ident = threading.get_ident()
+        deadline = None if seconds is None else self._threads.monotonic() + seconds
+        with self._lock:
+            self._members.add(ident)
+        try:
+            while not done():
+                left = _LOOK_AGAIN_SECONDS if deadline is None else deadline - self._threads.monotonic()
+                if left <= 0:
+                    return False
+                self._help_once(min(left, _LOOK_AGAIN_SECONDS))
+            return True
+        finally:
+            with self._lock:
+                self._members.discard(ident)
+                self._wake()
+
+    def _help_once(self, seconds: float) -> None:
+        with self._lock:
+            if not self._jobs:
+                self._waking = False
+                self._resting += 1
+                self._rest.wait(seconds)
+                self._resting -= 1
+                return
+            job = self._take()
+        self._run(job)
+
+    def close(self, seconds: float) -> bool:
+        """Let the threads go; True if all went within the time. One that is stuck in a handler stays behind."""
+        deadline = self._threads.monotonic() + seconds
+        with self._lock:
+            self._closing = True
+            self._work.notify_all()
+            while self._size and (left := deadline - self._threads.monotonic()) > 0:
+                self._rest.wait(left)
+            return not self._size

@@ -1,0 +1,198 @@
+"""The use cases of one application: registration, submission, operators, reading, running. Faces only translate to these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasker.domain.status import LIVE
+from tasker.errors import TaskerError, WaitTimeout
+from tasker.instrument import logger
+from tasker.runtime.context import Context
+from tasker.runtime.execution import Execution
+from tasker.runtime.explanation import Explanation
+from tasker.runtime.identity import stream_id
+from tasker.runtime.operations import Operations
+from tasker.runtime.reading import Reading
+from tasker.runtime.readers import Readers
+from tasker.runtime.registration import Registration
+from tasker.runtime.runner import Runner
+from tasker.runtime.submission import Submission
+
+if TYPE_CHECKING:
+    from tasker.clock import Clock, IdSource
+    from tasker.handlers.views import Task
+    from tasker.log.port import RunnerLock
+    from tasker.settings import Settings
+
+_log = logger("engine")
+
+
+class Engine:
+    """One application over one log. Constructing it opens nothing and starts nothing."""
+
+    def __init__(
+        self, url: str, settings: Settings, *, clock: Clock, ids: IdSource, concurrency: int, follow: bool
+    ) -> None:
+        """Wire the use cases."""
+        self.context = Context(url, settings, clock=clock, ids=ids, follow=follow)
+        self.registration = Registration(self.context)
+        self.submission = Submission(self.context)
+        self.operations = Operations(self.context)
+        self.reading = Reading(self.context)
+        self.readers = Readers(self.context)
+        self.explanation = Explanation(self.context)
+        self._concurrency = concurrency
+        self._lock: RunnerLock | None = None
+        self._changing = self.context.threads.lock()
+        self._started = False
+        self.runner: Runner | None = None
+
+    @property
+    def started(self) -> bool:
+        """Say whether tasks run in the background."""
+        return self._started
+
+    def start(self) -> None:
+        """Run tasks in the background until `stop`.
+
+        Raises:
+            TaskerError: Another runner works on this log; names its process.
+        """
+        runner = self._runner()
+        self._started = True
+        runner.work(on=True)
+        self.readers.start()
+
+    def stop(self, seconds: float | None = None) -> bool:
+        """Claim nothing more, let handlers finish, record what was left, give the runner's lock back.
+
+        Args:
+            seconds: How long to wait for handlers; None for `shutdown_timeout`.
+
+        Returns:
+            True if every handler returned in time.
+        """
+        with self._changing:
+            runner, self.runner = self.runner, None
+            lock, self._lock = self._lock, None
+            self._started = False
+        clean = True
+        if runner is not None:
+            clean = runner.close(self.context.settings.shutdown_timeout if seconds is None else seconds)
+            self.explanation.runner = None
+        self.readers.stop(5.0)
+        if lock is not None:
+            lock.release()
+        return clean
+
+    def close(self) -> None:
+        """Stop what was started and close what was opened; safe to repeat."""
+        self.stop()
+        self.context.bus.close()
+        self.context.store.close()
+
+    def run_until_idle(self) -> None:
+        """Work until nothing can run at the clock's present time and every reader has come to the head."""
+        runner = self._runner()
+        runner.work(on=True)
+        try:
+            while True:
+                runner.crew.help(lambda: runner.idle, None)
+                self.readers.settle()
+                if runner.idle:
+                    return
+        finally:
+            if not self._started:
+                runner.work(on=False)
+
+    def run_until_complete(self, task_id: str, seconds: float) -> Task:
+        """Work until a task has ended in any way.
+
+        Args:
+            task_id: The task.
+            seconds: How long at most, in real time.
+
+        Raises:
+            WaitTimeout: It has not ended in time; says what it waits for.
+            UnknownTask: There is no such task.
+        """
+        context = self.context
+        stream = stream_id(task_id)
+        context.streams.current(stream)
+        runner = self._runner()
+        runner.work(on=True)
+        try:
+            if not runner.crew.help(lambda: context.streams.known(stream).task.status not in LIVE, seconds):
+                why = "; ".join(reason.text for reason in self.explanation.why(task_id, None)[:3])
+                message = f"task {task_id} has not ended within {seconds:g} s: {why or 'nothing is known'}"
+                raise WaitTimeout(message)
+        finally:
+            if not self._started:
+                runner.work(on=False)
+        return context.view(context.streams.current(stream))
+
+    def _runner(self) -> Runner:
+        """Give the runner; the first call takes the log's runner lock and takes over what earlier runners left."""
+        with self._changing:
+            if self.runner is not None:
+                return self.runner
+            context = self.context
+            lock = context.store.runner_lock()
+            lock.acquire()
+            try:
+                runner = self._new_runner()
+                runner.open(context.store.work)
+            except BaseException:
+                lock.release()
+                raise
+            self._lock = lock
+            self.runner = self.explanation.runner = runner
+            return runner
+
+    def _new_runner(self) -> Runner:
+        context = self.context
+        settings = context.settings
+        execution = Execution(
+            context.office,
+            context.handlers,
+            context.hooks,
+            tools=context.tools(),
+            max_server_delay=settings.max_server_delay,
+            threads=context.threads,
+        )
+        return Runner(
+            context.office,
+            context.commander,
+            execution,
+            capacity=self._concurrency,
+            limits=_limits(settings),
+            threads=context.threads,
+        )
+
+    def check_open(self) -> None:
+        """Open the log now, so that what is wrong with it is told at once.
+
+        Raises:
+            TaskerError: It cannot be opened, or is no log of Tasker.
+        """
+        self.context.log().head()
+
+    def must_run(self) -> Runner:
+        """Give the runner that `start` made.
+
+        Raises:
+            TaskerError: Nothing was started.
+        """
+        if self.runner is None:
+            raise TaskerError("expected a started runner, found none; call start() first")
+        return self.runner
+
+
+def _limits(settings: Settings) -> dict[str, int]:
+    """Name the limits by scope."""
+    limits = settings.limits
+    return {
+        **{f"namespace:{name}": most for name, most in limits.namespaces.items()},
+        **{f"task:{name}": most for name, most in limits.tasks.items()},
+        **{f"system:{name}": most for name, most in limits.systems.items()},
+    }

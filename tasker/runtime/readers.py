@@ -1,0 +1,82 @@
+"""Who reads the committed log in this process: read models, durable subscriptions and the bus, and the thread behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasker.errors import TaskerError
+from tasker.instrument import logger
+
+if TYPE_CHECKING:
+    import threading
+
+    from tasker.runtime.context import Context
+
+_POLL_SECONDS = 0.1
+_DRAIN_SECONDS = 30.0
+_log = logger("readers")
+
+
+class Readers:
+    """Serves the readers, inline by `settle` or on a thread between `start` and `stop`."""
+
+    def __init__(self, context: Context) -> None:
+        """Take what use cases share; it hears of every commit from now on."""
+        self._context = context
+        self._changed = context.threads.condition()
+        self._poked = False
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        context.office.on_commit = self.committed
+
+    def committed(self, first: int, last: int) -> None:
+        """Hear that this process appended; called by the leader, so it only takes note."""
+        self._context.bus.offer(first, last)
+        self._context.bus.poke()
+        if self._thread is not None and not self._poked:
+            with self._changed:
+                self._poked = True
+                self._changed.notify()
+
+    def serve(self) -> bool:
+        """Serve read models and subscriptions once; True if any made progress."""
+        context = self._context
+        progress = context.projections.serve()
+        served = context.subscriptions.serve(context.office.now(), until_position=context.log().head())
+        return progress or served.progress
+
+    def settle(self) -> None:
+        """Serve until every reader has come to the head; deliveries that are due later are not waited for."""
+        while self.serve():
+            pass
+        if not self._context.bus.drain(_DRAIN_SECONDS):
+            _log.warning("the bus did not deliver everything within %g s; a receiver is slow", _DRAIN_SECONDS)
+
+    def start(self) -> None:
+        """Serve on a thread from now on."""
+        if self._thread is None:
+            self._stopping = False
+            self._thread = self._context.threads.start("tasker-readers", self._loop)
+
+    def stop(self, seconds: float) -> None:
+        """End the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            with self._changed:
+                self._stopping = True
+                self._changed.notify()
+            thread.join(timeout=seconds)
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            try:
+                while self.serve() and not self._stopping:
+                    pass
+            except TaskerError as error:
+                _log.warning("reading the log failed and is tried again: %s", error)
+            except Exception:
+                _log.exception("a reader met an error and is tried again")
+            with self._changed:
+                if not self._stopping and not self._poked:
+                    self._changed.wait(_POLL_SECONDS)
+                self._poked = False

@@ -1,0 +1,96 @@
+"""The states of tasks, folded from the log and remembered; every read can be brought up to date with its stream's tail."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasker.codec.decode import text_id
+from tasker.domain.status import LIVE
+from tasker.domain.task import Task, blank
+from tasker.errors import UnknownTask
+from tasker.fold import fold_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasker.log.port import EventLog
+    from tasker.runtime.plans import Plans
+    from tasker.runtime.threads import Threads
+
+_LIVE_KEPT = 50_000
+_ENDED_KEPT = 500
+
+
+class Known(NamedTuple):
+    """A task as of its last known event, and that event's position."""
+
+    task: Task
+    position: int
+
+
+class Streams:
+    """Remembers states within bounds: many of live tasks, few of ended ones. Thread-safe."""
+
+    def __init__(self, log: Callable[[], EventLog], plans: Plans, threads: Threads) -> None:
+        """Start empty."""
+        self._log = log
+        self._plans = plans
+        self._lock = threads.lock()
+        self._live: OrderedDict[bytes, Known] = OrderedDict()
+        self._ended: OrderedDict[bytes, Known] = OrderedDict()
+
+    def remembered(self, stream_id: bytes) -> Known | None:
+        """Give a remembered state, which may be behind the log if other processes append."""
+        return self._live.get(stream_id) or self._ended.get(stream_id)
+
+    def put(self, stream_id: bytes, known: Known) -> None:
+        """Remember a state, unless a later one is remembered already."""
+        with self._lock:
+            old = self._live.get(stream_id) or self._ended.get(stream_id)
+            if old is not None and old.task.version > known.task.version:
+                return
+            live = known.task.status in LIVE
+            shelf, other = (self._live, self._ended) if live else (self._ended, self._live)
+            other.pop(stream_id, None)
+            shelf[stream_id] = known
+            if len(shelf) > (_LIVE_KEPT if live else _ENDED_KEPT):
+                shelf.popitem(last=False)
+
+    def forget(self, stream_id: bytes) -> None:
+        """Drop a state whose truth is in doubt."""
+        with self._lock:
+            self._live.pop(stream_id, None)
+            self._ended.pop(stream_id, None)
+
+    def current(self, stream_id: bytes) -> Known:
+        """Give a state that holds every event the log has of this stream now.
+
+        Raises:
+            UnknownTask: There is no such stream.
+            UnsupportedEvent: A newer release wrote an event of it.
+        """
+        known = self.remembered(stream_id)
+        after = known.task.version if known else 0
+        rows = self._log().stream(stream_id, after=after)
+        if known is None and not rows:
+            raise UnknownTask(f"expected the id of a task of this log, found {text_id(stream_id)}, which it does not hold")
+        if not rows and known is not None:
+            return known
+        task = known.task if known else blank(text_id(stream_id), self._plans.get(rows[0].header.definition_digest).definition)
+        known = Known(fold_stream(task.definition, task.id, rows, initial=task), rows[-1].position)
+        self.put(stream_id, known)
+        return known
+
+    def known(self, stream_id: bytes) -> Known:
+        """Give the remembered state, or read it; enough where the append's expected version decides."""
+        return self.remembered(stream_id) or self.current(stream_id)
+
+    def at_version(self, stream_id: bytes, version: int) -> Task:
+        """Give a task as of a version of its stream."""
+        known = self.remembered(stream_id)
+        if known is not None and known.task.version == version:
+            return known.task
+        rows = self._log().stream(stream_id, limit=version)
+        definition = self._plans.get(rows[0].header.definition_digest).definition
+        return fold_stream(definition, text_id(stream_id), rows)

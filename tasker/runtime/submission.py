@@ -1,0 +1,177 @@
+"""Accept requests: find the definition, check the context, make the identity, append `task.created`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasker.clock import micros
+from tasker.codec.decode import decode, payload_of, text_id
+from tasker.codec.jsonbytes import dumps
+from tasker.domain.commands import CreateTask
+from tasker.domain.definition import precedence
+from tasker.domain.events import Parent, TaskCreated
+from tasker.errors import Conflict, InvalidDefinition, TaskerError
+from tasker.handlers.values import to_json
+from tasker.log.port import StreamHeader
+from tasker.runtime.identity import identity_digest, strict_identity
+from tasker.runtime.request import TaskRequest, request_of
+from tasker.runtime.ticket import Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tasker.definitions.registry import Entry
+    from tasker.handlers.views import Task
+    from tasker.runtime.context import Context
+
+ALWAYS_UNIQUE, STRICT = "always_unique", "strict"
+_CHUNK = 500
+
+
+class Submission:
+    """The use cases `submit` and `submit_many`."""
+
+    def __init__(self, context: Context) -> None:
+        """Take what use cases share."""
+        self._context = context
+
+    def submit(self, request: TaskRequest | Mapping[str, object] | None, values: Mapping[str, object]) -> Task:
+        """Accept one request; durable when it returns.
+
+        Raises:
+            InvalidRequest: A field, or the context by its schema, is wrong.
+            UnknownDefinition: There is no such definition.
+            Conflict: The identity has a task with another version, context or bypass_steps.
+            PayloadTooLarge: The context is over its limit.
+            Overloaded: Too many requests wait.
+            LogUnavailable: The log failed; says whether the outcome is unknown.
+        """
+        asked = request_of(request, values)
+        ticket = self._ticket(asked)
+        self._context.commander.execute(ticket)
+        return self._answer(asked, ticket)
+
+    def submit_many(self, requests: Iterable[TaskRequest | Mapping[str, object]]) -> list[Task | TaskerError]:
+        """Accept many requests in few appends; gives a task or an error for each, in order."""
+        answers: list[Task | TaskerError] = []
+        for chunk in _chunks(requests):
+            answers.extend(self._submit_chunk(chunk))
+        return answers
+
+    def _submit_chunk(self, chunk: list[TaskRequest | Mapping[str, object]]) -> list[Task | TaskerError]:
+        prepared: list[tuple[TaskRequest, Ticket] | TaskerError] = []
+        for request in chunk:
+            try:
+                asked = request_of(request, {})
+                prepared.append((asked, self._ticket(asked)))
+            except TaskerError as error:
+                prepared.append(error)
+        self._context.commander.execute_all([one[1] for one in prepared if not isinstance(one, TaskerError)])
+        return [one if isinstance(one, TaskerError) else self._settled(*one) for one in prepared]
+
+    def _settled(self, asked: TaskRequest, ticket: Ticket) -> Task | TaskerError:
+        try:
+            if ticket.error is not None:
+                raise ticket.error
+            return self._answer(asked, ticket)
+        except TaskerError as error:
+            return error
+
+    def _ticket(self, asked: TaskRequest) -> Ticket:
+        context = self._context
+        entry = context.definitions.find(asked.name, asked.namespace, asked.version)
+        plain, encoded = to_json(asked.context, limit_bytes=context.settings.sizes.context, what="the context")
+        entry.validate(plain if isinstance(plain, dict) else {})
+        new_id = context.office.event_id()
+        definition = entry.definition
+        identity = self._identity(asked, entry, plain)
+        digest = None if identity is None else identity_digest(definition.namespace, definition.name, identity)
+        correlation = asked.valid_correlation_id
+        command = CreateTask(
+            now=context.office.now(),
+            definition_digest=entry.digest.hex(),
+            context=plain,
+            initiator=asked.initiator,
+            source_system=asked.source_system,
+            reason=asked.reason,
+            tags=tuple(asked.tags),
+            priority=asked.priority,
+            identity=None if digest is None else digest.hex(),
+            bypass_steps=tuple(asked.bypass_steps),
+            not_before=None if asked.not_before is None else micros(asked.not_before),
+            correlation_id=correlation or text_id(new_id),
+            parent=None if asked.parent is None else Parent(*asked.parent),
+            requested_at=None if asked.requested_at is None else micros(asked.requested_at),
+        )
+        header = StreamHeader(
+            definition.namespace, definition.name, definition.version, entry.digest, correlation, digest
+        )
+        plan = context.plans.add(definition, entry.digest, entry.encoded)
+        return Ticket(new_id, command, size=len(encoded), created=(plan, header))
+
+    def _identity(self, asked: TaskRequest, entry: Entry, plain: object) -> str | None:
+        """Give the identity of a request: its key, else what the definition's strategy makes of it."""
+        if asked.idempotency_key is not None:
+            return f"key:{asked.idempotency_key}"
+        strategy = entry.definition.identity_strategy or self._context.settings.identity.strategy
+        if strategy == ALWAYS_UNIQUE:
+            return None
+        if strategy == STRICT:
+            said = {
+                "namespace": asked.namespace,
+                "name": asked.name,
+                "version": entry.definition.version,
+                "context": plain,
+                "initiator": asked.initiator,
+                "source_system": asked.source_system,
+                "reason": asked.reason,
+                "bypass_steps": list(asked.bypass_steps),
+            }
+            return f"strict:{strict_identity(said)}"
+        if callable(strategy) and isinstance(made := strategy(asked), str):
+            return f"own:{made}"
+        message = f"expected identity_strategy {ALWAYS_UNIQUE}, {STRICT} or a callable that gives a text, found {strategy!r}"
+        raise InvalidDefinition(message)
+
+    def _answer(self, asked: TaskRequest, ticket: Ticket) -> Task:
+        context = self._context
+        if ticket.taken_by is None:
+            assert ticket.known is not None  # a settled ticket without error and without a taken identity has a state
+            return context.view(ticket.known, created=True)
+        known = context.streams.current(ticket.taken_by)
+        self._compare(asked, ticket)
+        return context.view(known, created=False)
+
+    def _compare(self, asked: TaskRequest, ticket: Ticket) -> None:
+        """Refuse a repeated identity whose request says something else."""
+        assert ticket.taken_by is not None
+        row = self._context.log().stream(ticket.taken_by, limit=1)[0]
+        first = decode(row)
+        command = ticket.command
+        assert isinstance(first, TaskCreated)
+        assert isinstance(command, CreateTask)
+        differing: list[tuple[str, object, object]] = []
+        if asked.version is not None and precedence(asked.version) != precedence(first.version):
+            differing.append(("version", first.version, asked.version))
+        if row.payload is not None and dumps(command.context) != dumps(payload_of(row)):
+            differing.append(("context", "another one", "this one"))
+        if set(command.bypass_steps) != set(first.bypass_steps):
+            differing.append(("bypass_steps", list(first.bypass_steps), list(command.bypass_steps)))
+        for name, recorded, given in differing:
+            message = (
+                f"the identity of this request belongs to task {text_id(ticket.taken_by)}, whose {name} differs"
+                f" (recorded: {recorded}, given: {given}); use another idempotency_key, or repeat the same request"
+            )
+            raise Conflict(message, field=name)
+
+
+def _chunks(
+    requests: Iterable[TaskRequest | Mapping[str, object]],
+) -> Iterator[list[TaskRequest | Mapping[str, object]]]:
+    chunk: list[TaskRequest | Mapping[str, object]] = []
+    for request in requests:
+        chunk.append(request)
+        if len(chunk) == _CHUNK:
+            yield chunk
+            chunk = []
+    yield chunk

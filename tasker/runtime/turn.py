@@ -1,0 +1,320 @@
+"""One turn of the leader: decide for every ticket of a batch, claim what may start, append once, make it known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from tasker.codec.encode import encode
+from tasker.domain import events as ev
+from tasker.domain.commands import CreateTask, PauseScope, ResumeScope
+from tasker.domain.control import decide_control, evolve_control
+from tasker.domain.decide import react
+from tasker.domain.status import TaskStatus
+from tasker.domain.task import Task, blank
+from tasker.domain.work import WorkChange, WorkItem, changes, item_of, task_item, TASK
+from tasker.errors import LogUnavailable, TaskerError
+from tasker.log.port import Append, Appended, IdentityTaken, StreamHeader
+from tasker.runtime.streams import Known
+
+if TYPE_CHECKING:
+    from tasker.domain.commands import StartStep, TaskCommand
+    from tasker.domain.control import Control
+    from tasker.domain.events import ControlEvent, TaskStreamEvent
+    from tasker.log.port import NewEvent
+    from tasker.runtime.commander import Office
+    from tasker.runtime.plans import Plan
+    from tasker.runtime.ticket import Ticket
+
+CONTROL_HEADER = StreamHeader("$control", "$control", "0.0.0", bytes(32), None, None)
+_ENDED = frozenset({TaskStatus.COMPLETE, TaskStatus.ERROR})
+
+
+class Started(NamedTuple):
+    """An attempt that is durable and whose handler may now run; `task` is the state with it."""
+
+    stream_id: bytes
+    task: Task
+    number: int
+
+
+class Staged:
+    """What a turn has decided for one task so far."""
+
+    __slots__ = ("base", "changes", "claimed", "created", "events", "fresh", "position", "task", "tickets")
+
+    def __init__(self, base: Task, position: int, created: tuple[Plan, StreamHeader] | None, *, fresh: bool) -> None:
+        """Begin at a state; `fresh` if it was read from the log in this turn."""
+        self.base = base
+        self.task = base
+        self.position = position
+        self.created = created
+        self.fresh = fresh
+        self.events: list[TaskStreamEvent] = []
+        self.tickets: list[Ticket] = []
+        self.claimed: list[int] = []
+        self.changes: dict[int, WorkItem | None] = {}
+
+    def take(self, events: tuple[TaskStreamEvent, ...], task: Task) -> None:
+        """Add a decision."""
+        self.events.extend(events)
+        self.task = task
+
+    def work(self) -> list[WorkChange]:
+        """Give the changes of live work, with what was claimed after they were first computed."""
+        for number in self.claimed:
+            self.changes[number] = item_of(self.task, number)
+        if self.claimed and self.task.timeout_at is not None:
+            self.changes[TASK] = task_item(self.task)
+        return list(self.changes.items())
+
+
+class Runs(Protocol):
+    """What the leader asks of a runner, and tells it; without a runner nothing is claimed."""
+
+    def claim(self, turn: Turn) -> None:
+        """Start what may start."""
+
+    def committed(self, turn: Turn, won: dict[bytes, Staged]) -> None:
+        """Take note of what became durable."""
+
+    def lost(self, stream_id: bytes, task: Task | None) -> None:
+        """Take note that decisions on a stream were thrown away; its state is `task`, or not known."""
+
+    def run_hook(self, ticket: Ticket, staged: Staged, task: Task, events: tuple[TaskStreamEvent, ...]) -> None:
+        """Run the task's hook before a report that would end it, then hand the report in again."""
+
+    def control_changed(self) -> None:
+        """Take note that pauses of scopes changed."""
+
+    def lift(self) -> None:
+        """Look again at held steps."""
+
+    def wake(self) -> bool:
+        """Have a thread of the runner lead; False if it has none."""
+
+
+class Turn:
+    """One batch from the inbox to its durable end. Made and used by the leader alone."""
+
+    def __init__(self, office: Office, batch: list[Ticket]) -> None:
+        """Take the batch."""
+        self.office = office
+        self.batch = batch
+        self.now = office.now()
+        self.staged: dict[bytes, Staged] = {}
+        self.postponed: list[Ticket] = []
+        self._control: Control = office.control
+        self._control_events: list[ControlEvent] = []
+        self._control_tickets: list[Ticket] = []
+
+    def run(self) -> None:
+        """Decide, claim, append, make known."""
+        for ticket in self.batch:
+            self._decide(ticket)
+        for staged in self.staged.values():
+            staged.changes = dict(changes(staged.base, staged.task, staged.events))
+        if self.office.runs is not None:
+            self.office.runs.claim(self)
+        writing = {stream_id: staged for stream_id, staged in self.staged.items() if staged.events}
+        appends = [self._append(stream_id, staged) for stream_id, staged in writing.items()]
+        if self._control_events:
+            appends.append(self._control_append())
+        try:
+            results = self.office.log().append(appends) if appends else []
+        except LogUnavailable as error:
+            self._unavailable(error)
+            return
+        self._settle(dict(zip(writing, results, strict=False)), results)
+
+    def broken(self, error: Exception) -> None:
+        """Tell everybody who waits that this turn met a fault of the program; nothing of it was appended or all of it."""
+        for ticket in self.batch:
+            if not ticket.settled:
+                ticket.refuse(error)
+        for stream_id in self.staged:
+            self.office.streams.forget(stream_id)
+
+    def stage(self, stream_id: bytes) -> Staged:
+        """Give what is decided for a task so far, beginning with its known state.
+
+        Raises:
+            UnknownTask: There is no such stream.
+            UnsupportedEvent: A newer release wrote an event of it.
+        """
+        staged = self.staged.get(stream_id)
+        if staged is None:
+            known = self.office.streams.known(stream_id)
+            staged = self.staged[stream_id] = Staged(known.task, known.position, None, fresh=False)
+        return staged
+
+    def start(self, staged: Staged, command: StartStep) -> None:
+        """Decide a claim; the caller has made sure that it is legal."""
+        events, task = react(staged.task, command)
+        staged.take(events, task)
+        staged.claimed.append(task.number(command.step))
+
+    def _decide(self, ticket: Ticket) -> None:
+        if isinstance(ticket.command, PauseScope | ResumeScope):
+            self._decide_control(ticket, ticket.command)
+            return
+        try:
+            staged = self._stage_for(ticket)
+            events, task = self._react(ticket, staged, ticket.command)
+        except TaskerError as error:
+            ticket.refuse(error)
+            return
+        if ticket.hooked and self.office.runs and task.status in _ENDED and staged.task.status not in _ENDED:
+            self.postponed.append(ticket)
+            self.office.runs.run_hook(ticket, staged, task, events)
+            return
+        staged.take(events, task)
+        staged.tickets.append(ticket)
+
+    def _stage_for(self, ticket: Ticket) -> Staged:
+        if ticket.created is None or ticket.stream_id in self.staged:
+            return self.stage(ticket.stream_id)
+        plan, header = ticket.created
+        task_id = self.office.text_id(ticket.stream_id)
+        return Staged(blank(task_id, plan.definition), 0, (plan, header), fresh=True)
+
+    def _react(
+        self, ticket: Ticket, staged: Staged, command: TaskCommand
+    ) -> tuple[tuple[TaskStreamEvent, ...], Task]:
+        """Decide; before a refusal or a silent repeat is believed, the state is brought up to date with the log."""
+        try:
+            events, task = react(staged.task, command)
+        except TaskerError:
+            if not self._refreshed(ticket, staged):
+                raise
+            return react(staged.task, command)
+        if not events and self._refreshed(ticket, staged):
+            events, task = react(staged.task, command)
+        if isinstance(command, CreateTask):
+            self.staged[ticket.stream_id] = staged
+        return events, task
+
+    def _refreshed(self, ticket: Ticket, staged: Staged) -> bool:
+        if staged.fresh or staged.events:
+            return False
+        staged.fresh = True
+        known = self.office.streams.current(ticket.stream_id)
+        if known.task.version == staged.base.version:
+            return False
+        staged.base = staged.task = known.task
+        staged.position = known.position
+        return True
+
+    def _decide_control(self, ticket: Ticket, command: PauseScope | ResumeScope) -> None:
+        try:
+            events = decide_control(self._control, command)
+        except TaskerError as error:
+            ticket.refuse(error)
+            return
+        for event in events:
+            self._control = evolve_control(self._control, event)
+        self._control_events.extend(events)
+        self._control_tickets.append(ticket)
+
+    def _append(self, stream_id: bytes, staged: Staged) -> Append:
+        numbers = staged.base.definition.graph.ordinal
+        first: bytes | None = None
+        status = staged.base.status
+        rows: list[NewEvent] = []
+        for event in staged.events:
+            event_id = self.office.event_id()
+            number = None
+            if isinstance(event, ev.TaskEvent):
+                status = event.status
+            elif isinstance(event, ev.StepEvent | ev.CustomEvent):
+                number = numbers[event.step]
+            rows.append(encode(event, event_id=event_id, number=number, status=status, causation_id=first))
+            first = first or event_id
+        created = staged.created
+        return Append(
+            stream_id,
+            staged.base.version,
+            rows,
+            created[1] if created else None,
+            (created[0].digest, created[0].encoded) if created else None,
+            staged.work(),
+            any(isinstance(event, ev.TaskErased) for event in staged.events),
+        )
+
+    def _control_append(self) -> Append:
+        rows = [
+            encode(event, event_id=self.office.event_id(), number=None, status=TaskStatus.PENDING)
+            for event in self._control_events
+        ]
+        version = self.office.control.version
+        return Append(self.office.control_id, version, rows, None if version else CONTROL_HEADER)
+
+    def _settle(self, by_stream: dict[bytes, object], results: list[object]) -> None:
+        """Make known what won, and hand back what lost for another decision on a newer state."""
+        office = self.office
+        won: dict[bytes, Staged] = {}
+        for stream_id, staged in self.staged.items():
+            result = by_stream.get(stream_id)
+            if isinstance(result, Appended):
+                staged.position = result.last
+                won[stream_id] = staged
+                office.streams.put(stream_id, Known(staged.task, result.last))
+            elif result is not None:
+                self._lost(stream_id, staged, result)
+        if self._control_tickets:
+            self._settle_control(results)
+        ranges = [result for result in results if isinstance(result, Appended)]
+        if ranges:
+            office.committed(ranges[0].first, ranges[-1].last)
+        if office.runs is not None:
+            office.runs.committed(self, won)
+        for stream_id, staged in self.staged.items():
+            if stream_id in won or not staged.events:
+                known = Known(staged.task, staged.position)
+                for ticket in staged.tickets:
+                    ticket.known = known
+                    ticket.settle()
+
+    def _lost(self, stream_id: bytes, staged: Staged, result: object) -> None:
+        office = self.office
+        if isinstance(result, IdentityTaken):
+            for ticket in staged.tickets:
+                ticket.taken_by = result.stream_id
+                ticket.settle()
+            return
+        known = office.streams.current(stream_id)
+        office.inbox.give_back(staged.tickets)
+        if office.runs is not None:
+            office.runs.lost(stream_id, known.task)
+
+    def _settle_control(self, results: list[object]) -> None:
+        office = self.office
+        if not self._control_events or isinstance(results[-1], Appended):
+            office.control = self._control
+            if office.runs is not None:
+                office.runs.control_changed()
+            last = results[-1].last if self._control_events and isinstance(results[-1], Appended) else 0
+            for ticket in self._control_tickets:
+                ticket.position = last
+                ticket.settle()
+            return
+        office.refresh_control()
+        office.inbox.give_back(self._control_tickets)
+
+    def _unavailable(self, error: LogUnavailable) -> None:
+        """Keep the reports for another try; tell all others. What was claimed goes back."""
+        office = self.office
+        kept: list[Ticket] = []
+        for stream_id, staged in self.staged.items():
+            if error.outcome_unknown:
+                office.streams.forget(stream_id)
+            for ticket in staged.tickets:
+                if ticket.report:
+                    kept.append(ticket)
+                else:
+                    ticket.refuse(error)
+            if office.runs is not None and (staged.claimed or staged.changes):
+                office.runs.lost(stream_id, None if error.outcome_unknown or not staged.base.version else staged.base)
+        for ticket in self._control_tickets:
+            ticket.refuse(error)
+        office.inbox.give_back(kept)
+        office.stalled(error)

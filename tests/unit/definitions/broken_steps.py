@@ -1,0 +1,3 @@
+"""A module that cannot be imported."""
+
+LIMIT = 1 / 0

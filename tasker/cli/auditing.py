@@ -36,6 +36,9 @@ def replay(
     from tasker.cli.reading import show_task
     from tasker.handlers.views import Task
 
+    if task is None and at is not None:
+        msg = "--at: expected --task ID with it; all tasks are compared with the read model as it is now"
+        raise typer.BadParameter(msg)
     with cli.existing() as app, _working(cli, "Folding the log") as progress:
         found = app.replay(task, at=parse_at(at), progress=progress)
         if isinstance(found, Task):

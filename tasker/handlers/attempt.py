@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tasker.handlers.views import Task
 
 Handler = type | Callable[..., object]
-"""What a registry holds: a class with `process`, or a function of task, sequence and step (or an object with `process`)."""
+"""What a registry holds: a class or an object with `process`, or a function of task, sequence and step."""
 
 _COROUTINE = inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE
 
@@ -106,7 +106,7 @@ class Attempt:
             return outcome
         running.close()
         message = "an attempt without an event loop suspended; expected it to run through"
-        raise AssertionError(message)
+        raise failure.Misused(message)
 
     async def run_async(self) -> Outcome:
         """Run a handler on this event loop; cancelling the task around it passes through as CancelledError."""

@@ -88,7 +88,7 @@ def step_error(error: BaseException, kind: str, *, secrets: Mapping[str, str], s
 
 
 def cut(text: str, limit: int) -> str:
-    """Make a text storable and cut it to a number of UTF-8 bytes, ending with an ellipsis where something is missing."""
+    """Make a text storable and cut it to a number of UTF-8 bytes, with an ellipsis where something is missing."""
     encoded = text.replace("\0", "\ufffd").encode("utf-8", "replace")
     if len(encoded) <= limit:
         return encoded.decode("utf-8")

@@ -65,6 +65,8 @@ class Office:
 
     def committed(self, first: int, last: int) -> None:
         """Tell the readers that events became durable."""
+        if self.runs is not None:
+            self.runs.appended(first, last)
         self.on_commit(first, last)
 
     def stalled(self, error: LogUnavailable) -> None:
@@ -93,6 +95,11 @@ class Commander:
         self._office = office
         self._threads = threads
         self._leading = threads.lock()
+
+    @property
+    def at_rest(self) -> bool:
+        """Say whether nothing waits for a turn and nobody leads."""
+        return not self._office.inbox.waiting and not self._leading.locked()
 
     def execute(self, ticket: Ticket) -> None:
         """Bring a command and return when it is settled: durable if it made events, or refused.
@@ -135,6 +142,15 @@ class Commander:
         """Bring a report or a timer; lead if nobody does."""
         ticket.report = True
         self._office.inbox.put(ticket)
+        self._lead(None)
+
+    def leave(self, ticket: Ticket) -> None:
+        """Bring a report and leave it to the next who leads; the caller sees to it that somebody does soon."""
+        ticket.report = True
+        self._office.inbox.put(ticket)
+
+    def lead(self) -> None:
+        """Lead if there is something to do and nobody does."""
         self._lead(None)
 
     def nudge(self) -> None:

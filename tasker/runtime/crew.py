@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Crew:
 
     def __init__(self, capacity: int, threads: Threads) -> None:
         """Start without threads."""
-        self._capacity = capacity
+        self._capacity = capacity + 1
         self._threads = threads
         self._lock = threads.lock()
         self._work = threads.condition(self._lock)
@@ -37,6 +38,7 @@ class Crew:
         self._resting = 0
         self._active = 0
         self._waking = False
+        self._last_stands = False
         self._closing = False
 
     @property
@@ -51,6 +53,27 @@ class Crew:
             spare = len(self._jobs) - (threading.get_ident() in self._members)
             if spare > 0:
                 self._wake()
+
+    def after_jobs(self, job: Job) -> bool:
+        """Put one job behind all others, unless there are none (then the caller does it) or one stands there already.
+
+        One thread more than there are slots exists for it, so it never waits for a handler that blocks.
+
+        Returns:
+            False if no job waits.
+        """
+        with self._lock:
+            if not self._jobs:
+                return False
+            if not self._last_stands:
+                self._last_stands = True
+                self._jobs.append(partial(self._do_last, job))
+                self._wake()
+            return True
+
+    def _do_last(self, job: Job) -> None:
+        self._last_stands = False
+        job()
 
     def stir(self) -> None:
         """Let those who help look again at what they wait for."""

@@ -74,7 +74,7 @@ class Execution:
 
     def close(self) -> None:
         """End the event loop and close connections."""
-        self._loop.close()
+        self._loop.close(self._tools.connections.aclose)
         self._tools.connections.close()
 
     # --- what keeps a step from being claimed here ---
@@ -203,7 +203,7 @@ class Execution:
         hooks = self._hooks[str(after.definition.task_handler)]
         source = DraftSource(self._office.log, ticket.stream_id, before, events)
         secrets = ticket.returns.secrets if ticket.returns is not None else {}
-        notes = annotations_of(hooks, after, source, secrets=secrets, limit_bytes=self._tools.sizes.results)
+        notes = annotations_of(hooks, after, source, secrets=secrets, sizes=self._tools.sizes)
         command = ticket.command
         if isinstance(command, cmd.ReportStep):
             ticket.command = replace(command, annotations=notes)

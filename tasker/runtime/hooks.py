@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import TYPE_CHECKING
 
 from tasker.domain.commands import Annotation
+from tasker.domain.events import PERMANENT
 from tasker.domain.status import StepStatus
 from tasker.errors import InvalidRequest
+from tasker.handlers.failure import step_error
 from tasker.handlers.values import to_json
 from tasker.handlers.views import Task
 from tasker.instrument import logger
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasker.domain.task import Task as State
+    from tasker.handlers.publishing import Sizes
     from tasker.handlers.views import PayloadSource
 
 ERROR_TYPE = "tasker.annotation_error"
@@ -66,20 +68,16 @@ class AnnotatingTask(Task):
 
 
 def annotations_of(
-    hooks: type, state: State, source: PayloadSource, *, secrets: Mapping[str, str], limit_bytes: int
+    hooks: type, state: State, source: PayloadSource, *, secrets: Mapping[str, str], sizes: Sizes
 ) -> tuple[Annotation, ...]:
     """Run a hook and give what it noted; an exception becomes an annotation and fails nothing."""
-    task = AnnotatingTask(state, source, limit_bytes=limit_bytes)
+    task = AnnotatingTask(state, source, limit_bytes=sizes.results)
     try:
         done = [step for step in task.sequence if step.status is StepStatus.COMPLETE]
         hooks().update_annotations(task, task.sequence, done)
         notes = task.notes
-    except Exception as error:  # noqa: BLE001 - whatever a user's hook raises is recorded
+    except (Exception, SystemExit) as error:  # whatever a user's hook raises is recorded
         _log.warning("update_annotations of %s failed", state.definition.full_name, exc_info=True)
-        shown = {
-            "error_type": f"{type(error).__module__}.{type(error).__qualname__}",
-            "message": str(error),
-            "where": "".join(traceback.format_tb(error.__traceback__)[-1:]).strip(),
-        }
-        notes = [Annotation(ERROR_TYPE, shown)]
+        told = step_error(error, PERMANENT, secrets=secrets, sizes=sizes)
+        notes = [Annotation(ERROR_TYPE, {"error_type": told.type, "message": told.message, "backtrace": told.backtrace})]
     return tuple(Annotation(note.type, mask_values(note.value, secrets)) for note in notes)

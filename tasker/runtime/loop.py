@@ -34,20 +34,25 @@ class Loop:
         future = asyncio.run_coroutine_threadsafe(work, self._running())
         return lambda: (future.cancel(), None)[1]
 
-    def close(self) -> None:
-        """Cancel what still runs and end the thread."""
+    def close(self, last: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Cancel what still runs, run one last coroutine on the loop, and end the thread.
+
+        Args:
+            last: Makes the coroutine, for instance one that closes clients of this loop.
+        """
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is None or self._thread is None:
             return
-        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result(timeout=5)
+        asyncio.run_coroutine_threadsafe(_wind_up(last), loop).result(timeout=5)
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join(timeout=5)
         loop.close()
 
 
-async def _cancel_all() -> None:
+async def _wind_up(last: Callable[[], Coroutine[object, object, None]]) -> None:
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await last()

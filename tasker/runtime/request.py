@@ -147,7 +147,8 @@ def word(path: str, value: object) -> str:
     """
     if not isinstance(value, str) or len(value) > LONGEST_WORD:
         wrong(path, f"a text of at most {LONGEST_WORD} characters", value)
-    to_json(value, what=path)
+    if not value.isprintable():
+        to_json(value, what=path)
     return value
 
 

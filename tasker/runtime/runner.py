@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from tasker.runtime.turn import Staged, Turn
 
 _log = logger("runner")
+_LAST_TURN_SECONDS = 5.0
+_PAGE = 1000
 
 
 def new_worker_id() -> str:
@@ -109,6 +111,7 @@ class Runner:
                 partial(self._execution.abandonment, running.stream_id, running.number, running.attempt, WORKER_STOPPED),
             )
         self._commander.nudge()
+        self.crew.help(lambda: self._commander.at_rest, _LAST_TURN_SECONDS)
         self._watch.stop()
         self._office.runs = None
         self._execution.close()
@@ -174,6 +177,11 @@ class Runner:
                 if item.kind is not WorkKind.RUNNING:
                     self._agenda.add(stream_id, item, now)
 
+    def appended(self, first: int, last: int) -> None:
+        """Take note of the positions that this process appended; what lies between them is others'."""
+        if first == self._seen + 1:
+            self._seen = last
+
     def control_changed(self) -> None:
         """Look again at everything that was held."""
         self._agenda.lift_all()
@@ -199,9 +207,9 @@ class Runner:
         ticket = Ticket(running.stream_id, command, size=size)
         ticket.returns = running
         ticket.hooked = hooked
-        self._commander.post(ticket)
-        if ticket.settled and ticket.error is not None:
-            _log.info("a late report was refused: %s", ticket.error)
+        self._commander.leave(ticket)
+        if not self.crew.after_jobs(self._commander.lead):
+            self._commander.lead()
 
     def timed_out(self, running: Running, command: cmd.Report) -> None:
         """Report a timeout for a handler that has not returned; its thread keeps the slot until it does."""
@@ -246,7 +254,7 @@ class Runner:
         """Say whether nothing can run at the clock's present time."""
         due = self._agenda.next_due
         return (
-            not self._office.inbox.waiting
+            self._commander.at_rest
             and self.slots.busy == self.slots.stuck
             and self.crew.at_rest
             and not (self._agenda.has_ready and self._claiming and not self.slots.unhealthy)
@@ -287,16 +295,15 @@ class Runner:
         if log.head() == self._seen:
             return
         foreign: dict[bytes, None] = {}
-        rows = log.tail(self._seen, limit=1000)
-        for row in rows:
-            known = office.streams.remembered(row.stream_id)
-            if row.stream_id == office.control_id:
-                if row.version > office.control.version:
-                    self._commander.call(self._refresh_control)
-            elif known is None or known.task.version < row.version:
-                foreign[row.stream_id] = None
-        if rows:
-            self._seen = rows[-1].position
+        while rows := log.tail(self._seen, limit=_PAGE):
+            for row in rows:
+                known = office.streams.remembered(row.stream_id)
+                if row.stream_id == office.control_id:
+                    if row.version > office.control.version:
+                        self._commander.call(self._refresh_control)
+                elif known is None or known.task.version < row.version:
+                    foreign[row.stream_id] = None
+            self._seen = max(self._seen, rows[-1].position)
         if foreign:
             self._commander.call(partial(self._adopt, list(foreign)))
 

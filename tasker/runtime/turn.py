@@ -13,6 +13,7 @@ from tasker.domain.status import TaskStatus
 from tasker.domain.task import Task, blank
 from tasker.domain.work import WorkChange, WorkItem, changes, item_of, task_item, TASK
 from tasker.errors import LogUnavailable, TaskerError
+from tasker.instrument import logger
 from tasker.log.port import Append, Appended, IdentityTaken, StreamHeader
 from tasker.runtime.streams import Known
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tasker.runtime.plans import Plan
     from tasker.runtime.ticket import Ticket
 
+_log = logger("runtime")
 CONTROL_HEADER = StreamHeader("$control", "$control", "0.0.0", bytes(32), None, None)
 _ENDED = frozenset({TaskStatus.COMPLETE, TaskStatus.ERROR})
 
@@ -88,6 +90,9 @@ class Runs(Protocol):
 
     def lift(self) -> None:
         """Look again at held steps."""
+
+    def appended(self, first: int, last: int) -> None:
+        """Take note of the positions that this process appended."""
 
     def wake(self) -> bool:
         """Have a thread of the runner lead; False if it has none."""
@@ -160,7 +165,12 @@ class Turn:
         try:
             staged = self._stage_for(ticket)
             events, task = self._react(ticket, staged, ticket.command)
+        except LogUnavailable as error:
+            self._unreadable(ticket, error)
+            return
         except TaskerError as error:
+            if ticket.report:
+                _log.info("a report or timer was refused: %s", error)
             ticket.refuse(error)
             return
         if ticket.hooked and self.office.runs and task.status in _ENDED and staged.task.status not in _ENDED:
@@ -169,6 +179,14 @@ class Turn:
             return
         staged.take(events, task)
         staged.tickets.append(ticket)
+
+    def _unreadable(self, ticket: Ticket, error: LogUnavailable) -> None:
+        """Keep a report whose task cannot be read now; tell all others."""
+        if ticket.report:
+            self.office.inbox.give_back([ticket])
+            self.office.stalled(error)
+        else:
+            ticket.refuse(error)
 
     def _stage_for(self, ticket: Ticket) -> Staged:
         if ticket.created is None or ticket.stream_id in self.staged:

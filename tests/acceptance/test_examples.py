@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.cli_kit import own_environment
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/app.py"))
 
@@ -17,8 +19,7 @@ NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/app.py"))
 def environment(request, tmp_path):
     """Give the variables of a process that uses an empty log of each kind, and no settings of the caller."""
     url = "memory://" if request.param == "memory" else f"sqlite:///{tmp_path / 'example.db'}"
-    own = {name: value for name, value in os.environ.items() if not name.startswith("TASKER_")}
-    return own | {"TASKER_EXAMPLE_URL": url}
+    return own_environment() | {"TASKER_EXAMPLE_URL": url}
 
 
 @pytest.mark.parametrize("name", NAMES)

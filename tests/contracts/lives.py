@@ -82,11 +82,12 @@ class Life:
         news: list[NewEvent] = []
         expected, erases = self.appended, False
         for event in self.run.history[expected : expected + most]:
+            # An erasure is appended on its own, as the command that asks for it has no other event.
+            if erases or (isinstance(event, ev.TaskErased) and news):
+                break
             erases = isinstance(event, ev.TaskErased)
             row, self.task = encoded(self.task, event)
             news.append(row)
-            if erases:
-                break
         self.appended += len(news)
         if not news:
             return None

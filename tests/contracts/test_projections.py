@@ -53,7 +53,7 @@ def test_serving_equals_rebuilding(store, number):
     done = models.rebuild()
     assert contents(store) == before
     assert (done.position, models.checkpoint()) == (store.log.head(), store.log.head())
-    assert models.compare() [:2] == (len(before["tasks"]), store.log.head())
+    assert models.compare()[:2] == (len(before["tasks"]), store.log.head())
 
 
 def test_rows_show_their_task(store):
@@ -102,7 +102,7 @@ def test_erasure_reaches_the_rows(store):
 
 
 def test_a_failing_event_stops_at_its_position(store):
-    """What lies before a failing event is served; the state, the position and the error are visible to every process."""
+    """What lies before a failing event is served; state, position and error are visible to every process."""
     seed, lives = Random(7), []
     populate(store.log, seed, lives, rounds=40)
     broken = store.log.tail(0, limit=1000)[25]

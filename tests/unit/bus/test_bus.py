@@ -218,7 +218,8 @@ def test_unreadable_log(log, monkeypatch):
     """While the log cannot be read, what was offered waits."""
     monkeypatch.setattr(module, "PATIENCE", 0.001)
     seen = []
-    bus = Bus(lambda source=Unreadable(log): source)
+    source = Unreadable(log)
+    bus = Bus(lambda: source)
     bus.on("a.*", lambda event: seen.append(event.type))
     bus.offer(*emit(log, "a.b"))
     assert bus.drain(10)

@@ -80,9 +80,11 @@ class Odd:
     ("source", "key", "value"),
     [
         (recorded(), "a", 1), (recorded(), "none", None), (recorded(), "type", "x"), (recorded(), "position", 4),
-        (recorded(), "nope", "d"), (recorded(), "body", "d"), (recorded(), "cloudevent", "d"), (recorded(), "_stored", "d"),
+        (recorded(), "nope", "d"), (recorded(), "body", "d"), (recorded(), "cloudevent", "d"),
+        (recorded(), "_stored", "d"),
         (recorded(payload=None), "a", "d"), (recorded(payload=b"rubbish"), "a", "d"),
-        ({"a": 2}, "a", 2), ({"a": None}, "a", None), ({}, "a", "d"), (None, "a", "d"), ([], "a", "d"), (Odd(), "a", "d"),
+        ({"a": 2}, "a", 2), ({"a": None}, "a", None), ({}, "a", "d"), (None, "a", "d"), ([], "a", "d"),
+        (Odd(), "a", "d"),
         ({"a": 2}, [], "d"), (recorded(), {}, "d"),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tasker.catalog.catalog import MOST_UNDECLARED, RESERVED, Catalog
+from tasker.catalog.schema import Schema
 from tasker.errors import InvalidDefinition, InvalidRequest
 
 ORDER = {
@@ -64,7 +65,9 @@ def test_unknown(catalog):
         catalog.info("order.fulfiled")
 
 
-@pytest.mark.parametrize("name", ["order", "Order.done", "order..done", "order.", ".done", "order-a.done", "", 7, None, "ä.b"])
+@pytest.mark.parametrize(
+    "name", ["order", "Order.done", "order..done", "order.", ".done", "order-a.done", "", 7, None, "ä.b"]
+)
 def test_wrong_names(catalog, name):
     """A name has two or more words of a-z, 0-9 and _; else it is refused, declared or published."""
     with pytest.raises(InvalidDefinition, match="two or more words"):
@@ -123,6 +126,23 @@ def test_bodies(catalog):
     assert "$.items[1]" in str(caught.value)
 
 
+def test_many_problems(catalog):
+    """The problems of one body are bounded, and so is the text of each."""
+    catalog.register("a.list", schema={"items": {"type": "integer"}})
+    with pytest.raises(InvalidRequest) as caught:
+        catalog.check("a.list", ["x" * 1_000] * 100)
+    assert len(caught.value.problems) == 20
+    assert max(map(len, caught.value.problems.values())) == 300
+
+
+def test_no_object(catalog):
+    """A schema is a JSON object."""
+    with pytest.raises(InvalidDefinition, match="JSON Schema"):
+        catalog.register("a.b", schema=[1])
+    with pytest.raises(InvalidDefinition, match="JSON Schema"):
+        Schema(True, "x")
+
+
 def test_drafts_and_references(catalog):
     """`$schema` chooses the draft; references are followed inside the schema and never fetched."""
     draft = {"$schema": "http://json-schema.org/draft-04/schema#", "minimum": 3, "exclusiveMinimum": True}
@@ -173,5 +193,7 @@ def test_threads():
 
 def test_jsonschema_is_imported_late():
     """A catalogue without a schema does not pay for jsonschema."""
-    code = "import sys; from tasker.catalog.catalog import Catalog; Catalog().all(); sys.exit('jsonschema' in sys.modules)"
+    code = (
+        "import sys; from tasker.catalog.catalog import Catalog; Catalog().all(); sys.exit('jsonschema' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -143,7 +143,9 @@ def test_main_is_no_home(caplog):
 def test_all_of_a_definition():
     """All handlers of a definition are registered; names are left alone; an error leads to the step."""
     registry = HandlerRegistry()
-    steps = [StepTemplate(name=str(place), handler_class=handler) for place, handler in enumerate([plain, Charge, "x:y"])]
+    steps = [
+        StepTemplate(name=str(place), handler_class=handler) for place, handler in enumerate([plain, Charge, "x:y"])
+    ]
     registry.register_all(TaskDefinition(name="p", step_templates=steps))
     assert registry.find("charge") is Charge
     assert "x:y" not in registry.names()

@@ -9,10 +9,9 @@ import pytest
 from tasker.domain import commands as cmd
 from tasker.domain import events as ev
 from tasker.errors import UnknownStep
+from tasker.handlers.views import Task
 from tests.unit.domain.kit import START, Story, error, step
 from tests.unit.handlers.kit import Rows, view
-
-from tasker.handlers.views import Task
 
 BEGIN = datetime.fromtimestamp(START // 1_000_000, tz=UTC)
 
@@ -63,7 +62,11 @@ def test_nothing_is_loaded_before_it_is_asked_for():
     story.run("a")
     rows = Rows(story)
     task = Task(story.task, rows)
-    assert (task.status, [one.status for one in task.sequence], task.step("a").attempts) == ("complete", ["complete"], 1)
+    assert (task.status, [one.status for one in task.sequence], task.step("a").attempts) == (
+        "complete",
+        ["complete"],
+        1,
+    )
     assert (rows.asked, rows.histories) == ([], 0)
     assert task.context == task.context == {}
     assert task.step("a").results == task.steps["a"].results == {}
@@ -74,8 +77,6 @@ def test_nothing_is_loaded_before_it_is_asked_for():
 
 def test_a_step_between_two_attempts():
     """A failed step shows its error whole, its delay and when it is due."""
-    story = failing()
-    del story.history[-1]
     story = Story(step("a"), request={"context": {}})
     story.start("a")
     story.fail("a", error=ev.StepError("m.Boom", "broken", ev.RETRYABLE, "trace", 503, None, {"x": [1]}))
@@ -144,7 +145,12 @@ def test_inputs_of_an_operator():
 
 def test_a_step_shows_its_template():
     """What the template says is there, and the idempotency key changes with a rerun alone."""
-    template = {"dependent_system": "shop", "timeout_seconds": None, "default_retryable": False, "default_retry_limit": 4}
+    template = {
+        "dependent_system": "shop",
+        "timeout_seconds": None,
+        "default_retryable": False,
+        "default_retry_limit": 4,
+    }
     story = Story(step("z"), step("a", "z", **template), request={"context": {}})
     one = view(story).step("a")
     assert (one.name, one.description, one.dependent_system, one.depends_on) == ("a", "a", "shop", ("z",))
@@ -168,7 +174,9 @@ def test_annotations():
 
 def test_an_erased_task_reads_none():
     """Context, inputs, results, errors and annotations of an erased task are None; the rest stays."""
-    story = Story(step("a"), step("b"), step("c", skippable=True), request={"context": {"k": 1}, "bypass_steps": ("c",)})
+    story = Story(
+        step("a"), step("b"), step("c", skippable=True), request={"context": {"k": 1}, "bypass_steps": ("c",)}
+    )
     story.ask(cmd.AnnotateTask, annotation_type="note", annotation={"by": "eve"})
     story.run("a")
     story.start("b")

@@ -118,7 +118,7 @@ def command(
 
         call.__doc__, call.__name__ = body.__doc__, body.__name__
         call.__annotations__ = {p.name: p.annotation for p in named}
-        call.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]  # read by inspect.signature
+        call.__dict__["__signature__"] = inspect.Signature(named)  # what inspect.signature reads
         group.command(name)(call)
         return body
 

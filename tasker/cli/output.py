@@ -70,6 +70,10 @@ class Output:
         if not self.json_lines:
             print(safe(text), flush=True)
 
+    def warn(self, text: str) -> None:
+        """Print a line on stderr."""
+        print(safe(text), file=sys.stderr, flush=True)
+
     def one(self, data: Mapping[str, object], text: str) -> None:
         """Print one thing: as a JSON line, or as text."""
         print(as_json(data) if self.json_lines else safe(text), flush=True)

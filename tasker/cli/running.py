@@ -119,7 +119,11 @@ def submit(
     with cli.loaded(definitions) as app:
         task = app.submit(fields)
         if wait:
-            task = _ended(app, task, timeout)
+            try:
+                task = _ended(app, task, timeout)
+            except KeyboardInterrupt:
+                cli.out.warn("Stopping: what runs here is finished first; Ctrl-C again stops at once")
+                raise
             return _print_end(cli, task)
         return _print_submitted(cli, task)
 

@@ -64,54 +64,53 @@ class Verifier:
         """
         ends = self._ends
         for row in rows:
-            stream_id = row.stream_id
+            stream_id, version = row.stream_id, row.version
             end = ends.get(stream_id)
-            self._place(row, 0 if end is None else end[0])
+            if row.position != self.position + 1 or version != (1 if end is None else end[0] + 1):
+                raise self._misplaced(row, 0 if end is None else end[0])
             try:
                 previous = self._root(stream_id, row.header) if end is None else end[1]
-                digest = row.payload_hash
-                found = event_hash(previous, row.position, stream_id, row.version, row[3:15], digest)
-                if row.payload is None or digest is None:
-                    self._without(row)
-                elif payload_hash(row.salt or b"", row.payload) != digest:
-                    raise _payload(row, payload_hash(row.salt or b"", row.payload).hex())
+                found = event_hash(previous, row.position, stream_id, version, row[3:15], row.payload_hash)
+                self._check_payload(row)
             except _MALFORMED as error:
                 raise _malformed(row, error) from error
             if found != row.hash:
                 raise _hash(row, found)
-            ends[stream_id] = (row.version, found)
-            self.position = row.position
+            ends[stream_id] = (version, found)
+            self.position += 1
             self.codes.add(row.code)
 
-    def _place(self, row: StoredEvent, version: int) -> None:
-        """Check that neither a position nor a version is missing or repeated."""
+    def _misplaced(self, row: StoredEvent, version: int) -> ChainBroken:
+        """Say which position or version is missing or repeated."""
         position = self.position + 1
         if row.position != position:
             message = (
                 f"position {position}: expected an event, found position {row.position} next; rows were removed from or"
                 " put into the log. Restore a backup and compare"
             )
-            raise ChainBroken(message, position=position, expected=str(position), found=str(row.position))
-        if row.version != version + 1:
-            message = (
-                f"position {position}: expected version {version + 1} of stream {_shown(row.stream_id)}, found"
-                f" {row.version}; the row was changed, or an earlier one removed. Restore a backup and compare"
-            )
-            raise ChainBroken(
-                message, position=position, expected=f"version {version + 1}", found=f"version {row.version}"
-            )
+            return ChainBroken(message, position=position, expected=str(position), found=str(row.position))
+        message = (
+            f"position {position}: expected version {version + 1} of stream {_shown(row.stream_id)}, found"
+            f" {row.version!r}; the row was changed, or an earlier one removed. Restore a backup and compare"
+        )
+        return ChainBroken(
+            message, position=position, expected=f"version {version + 1}", found=f"version {row.version!r}"
+        )
 
     def _root(self, stream_id: bytes, header: StreamHeader) -> bytes:
         return stream_root(self._log_id, stream_id, header_bytes(*header))
 
-    def _without(self, row: StoredEvent) -> None:
-        """Take in a row whose payload or hash of it is missing."""
-        if row.code == _ERASED:
-            self._gone.pop(row.stream_id, None)
-        if row.payload is not None or row.salt is not None:
-            raise _payload(row, "a payload or a salt without the rest")
-        if row.payload_hash is not None:
-            self._gone.setdefault(row.stream_id, row.position)
+    def _check_payload(self, row: StoredEvent) -> None:
+        """Check the payload against its hash, and take in what is gone and what explains it."""
+        if row.payload is None and row.salt is None:
+            if row.payload_hash is not None:
+                self._gone.setdefault(row.stream_id, row.position)
+            elif row.code == _ERASED:
+                self._gone.pop(row.stream_id, None)
+            return
+        found = payload_hash(row.salt or b"", row.payload or b"")
+        if row.payload is None or found != row.payload_hash:
+            raise _payload(row, found.hex())
 
 
 def _shown(value: object) -> str:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tasker.codec.chain import event_hash, header_bytes, payload_hash, stream_root
-from tasker.errors import LogUnavailable
+from tasker.errors import TaskerError
 from tasker.log.port import Appended, IdentityTaken, VersionConflict
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class Group:
         self.headers: dict[bytes, StreamHeader] = {}
         self.definitions: dict[bytes, bytes] = {}
         self._identities: dict[bytes, bytes] = {}
-        self._types: dict[str, int] = {}
+        self._types: dict[int, str] = {}
+        self._new_codes: dict[str, int] = {}
         self._rows: list[_Row] = []
         self._work: dict[tuple[bytes, int], WorkItem | None] = {}
         self._erased: list[tuple[bytes, int]] = []
@@ -134,7 +135,7 @@ class Group:
             return
         many = self._connection.executemany
         if self._types:
-            many("INSERT INTO event_types (name, code) VALUES (?, ?)", self._types.items())
+            many("INSERT INTO event_types (code, name) VALUES (?, ?)", self._types.items())
         if self.definitions:
             many("INSERT INTO definitions (digest, bytes) VALUES (?, ?)", self.definitions.items())
         if self.headers:
@@ -191,30 +192,41 @@ class Group:
         self.position = position
 
     def _coded(self, event: NewEvent) -> NewEvent:
-        """Give an event the code of its type; a type that is new to the log is stored with this group."""
-        code = self._types.get(event.type) or self._known.codes.get(event.type) or self._stored_code(event)
-        if event.code not in {0, code}:
-            msg = (
-                f"event type {event.type!r}: this log has it under code {code}, this release under {event.code}. "
-                "The log was written or changed by something else; run `tasker audit verify`."
-            )
-            raise LogUnavailable(msg)
-        return event if event.code == code else event._replace(code=code)
-
-    def _stored_code(self, event: NewEvent) -> int:
-        """Look a type up in the log, else give it its own code or the next free one."""
-        one = self._connection.execute
-        row = one("SELECT code FROM event_types WHERE name = ?", (event.type,)).fetchone()
-        if row is not None:
-            self._known.names[row[0]] = event.type
-            self._known.codes[event.type] = row[0]
-            return int(row[0])
+        """Give an event the code of its type; a code that is new to the log is stored with this group."""
         if event.code:
-            code = event.code
-        else:
-            (last,) = one("SELECT coalesce(max(code), 0) FROM event_types").fetchone()
-            code = max(FIRST_CUSTOM_CODE, last + 1, *(taken + 1 for taken in self._types.values()))
-        self._types[event.type] = code
+            self._check_named(event.code, event.type)
+            return event
+        known = self._known.codes.get(event.type) or self._new_codes.get(event.type) or self._custom_code(event.type)
+        return event._replace(code=known)
+
+    def _check_named(self, code: int, name: str) -> None:
+        """Store the name of a system type's code, or make sure that the log has it under this name."""
+        if self._types.get(code) == name:
+            return
+        row = self._connection.execute("SELECT name FROM event_types WHERE code = ?", (code,)).fetchone()
+        found = self._types.get(code) if row is None else row[0]
+        if found is None:
+            self._types[code] = name
+        elif found != name:
+            msg = (
+                f"event type {name!r}: expected this name for code {code} in the log, found {found!r}. "
+                "The log was written or changed by something else; run `tasker audit verify`"
+            )
+            raise TaskerError(msg)
+        elif row is not None:
+            self._known.names[code] = name
+
+    def _custom_code(self, name: str) -> int:
+        """Look a custom type up in the log, else give it the next free code."""
+        one = self._connection.execute
+        row = one("SELECT code FROM event_types WHERE name = ? AND code >= ?", (name, FIRST_CUSTOM_CODE)).fetchone()
+        if row is not None:
+            code = self._known.codes[name] = int(row[0])
+            return code
+        (last,) = one("SELECT coalesce(max(code), 0) FROM event_types").fetchone()
+        code = max(FIRST_CUSTOM_CODE, last + 1, *(taken + 1 for taken in self._types))
+        self._types[code] = name
+        self._new_codes[name] = code
         return code
 
     def _define(self, digest: bytes, stored: bytes) -> None:

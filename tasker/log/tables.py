@@ -28,9 +28,9 @@ event_types = Table(
     "event_types",
     metadata,
     Column("code", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
 )
-"""Names of type codes; codes below 1000 are those of system types."""
+"""Names of type codes; below 1000 those of system types, whose variants share a name; a custom name has one code."""
 
 streams = Table(
     "streams",

@@ -73,7 +73,7 @@ def read_changes(connection: Connection, generation: int, after: int, limit: int
         "SELECT position, stream_id, version, type, step FROM events "  # noqa: S608 - constants only
         f"WHERE position > {mark} ORDER BY position LIMIT {mark}"
     )
-    return collect(connection.exec_driver_sql(sql, (after, limit)), generation, after)
+    return collect(connection.exec_driver_sql(sql, (after, limit)).all(), generation, after)
 
 
 def collect(events: Iterable[Event], generation: int, after: int) -> Stretch:

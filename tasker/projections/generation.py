@@ -32,6 +32,7 @@ class Generation(NamedTuple):
     error: str | None
 
 
+_CURRENT = f"SELECT generation, checkpoint, failed_at, error FROM {generations.name} WHERE current = {CURRENT}"  # noqa: S608 - constants only
 _COLUMNS = (generations.c.generation, generations.c.checkpoint, generations.c.failed_at, generations.c.error)
 
 
@@ -49,7 +50,7 @@ def ensure(store: Store) -> None:
 
 def current(connection: Connection) -> Generation:
     """Read the row of the current generation."""
-    return Generation(*connection.execute(select(*_COLUMNS).where(generations.c.current == CURRENT)).one())
+    return Generation(*connection.exec_driver_sql(_CURRENT).one())
 
 
 def of(connection: Connection, number: int) -> Generation | None:

@@ -6,7 +6,7 @@ import time
 from threading import Condition, Lock
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasker.errors import LogRewound, ProjectionBehind
+from tasker.errors import ProjectionBehind
 from tasker.projections import generation, query
 from tasker.projections.filters import DEFAULT_LIMIT, TaskFilter
 from tasker.projections.rebuild import Compared, Rebuilt, compare, rebuild
@@ -96,8 +96,6 @@ class Projections:
             except EventFailed as error:
                 self._stop(error.position, str(error))
                 return False
-            if not progress:
-                self._check_rewound()
         if progress:
             self._notify()
         return progress
@@ -205,16 +203,6 @@ class Projections:
     def _stop(self, position: int, error: str) -> None:
         self._stopped = True
         generation.fail(self._store, self._current().number, position, error)
-
-    def _check_rewound(self) -> None:
-        """Stop if the log is shorter than what the read models have already shown."""
-        checkpoint, head = self._current().checkpoint, self._store.log.head()
-        if checkpoint > head:
-            message = (
-                f"the read models stand at position {checkpoint}, the log ends at {head}: it lost its tail. Find out"
-                " why, then run `tasker projections rebuild`"
-            )
-            self._stop(head, f"{LogRewound.__name__}: {message}")
 
     def _notify(self) -> None:
         with self._moved:

@@ -15,11 +15,16 @@ from tasker.projections.rows import CHANGING, FIXED, TaskRow, tags_of
 from tasker.projections.tables import tables_of
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, ColumnElement, Connection, RowMapping, Select, Table
+    from collections.abc import Iterable
+
+    from sqlalchemy import Column, ColumnElement, Connection, Select, Table
 
     from tasker.log.port import Store
     from tasker.projections.filters import Checked, TaskFilter
     from tasker.projections.tables import Tables
+
+
+_COLUMNS = FIXED + CHANGING
 
 
 class _Side(NamedTuple):
@@ -47,7 +52,7 @@ def get(store: Store, stream_id: bytes) -> TaskRow | None:
     """Give the row of one task, or None."""
     with store.reading() as connection:
         tasks = tables_of(generation.current(connection).number).tasks
-        found = connection.execute(_select(tasks).where(tasks.c.stream_id == stream_id)).mappings().one_or_none()
+        found = connection.execute(_select(tasks).where(tasks.c.stream_id == stream_id)).one_or_none()
     return None if found is None else _task_row(found)
 
 
@@ -56,12 +61,12 @@ def _rows(connection: Connection, tables: Tables, checked: Checked, before: int 
     statement = statement.where(*_conditions(tables.tasks, checked))
     if before is not None:
         statement = statement.where(order < before)
-    found = connection.execute(statement.order_by(order.desc()).limit(count)).mappings()
+    found = connection.execute(statement.order_by(order.desc()).limit(count))
     return [_task_row(row) for row in found]
 
 
 def _select(tasks: Table) -> Select[tuple[object, ...]]:
-    return select(*(tasks.c[name] for name in FIXED + CHANGING))
+    return select(*(tasks.c[name] for name in _COLUMNS))
 
 
 def _joined(tables: Tables, checked: Checked) -> tuple[Select[tuple[object, ...]], Column[int]]:
@@ -92,9 +97,9 @@ def _conditions(tasks: Table, checked: Checked) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _task_row(row: RowMapping) -> TaskRow:
-    values = {str(name): value for name, value in row.items()}
-    stream_id, parent = values.pop("stream_id"), values["parent"]
+def _task_row(row: Iterable[object]) -> TaskRow:
+    values: dict[str, object] = dict(zip(_COLUMNS, row, strict=True))
+    stream_id, parent = values["stream_id"], values["parent"]
     values["id"] = text_id(stream_id) if isinstance(stream_id, bytes) else ""
     values["tags"] = tags_of(str(values["tags"]))
     values["parent"] = Parent(*_texts(parent)) if isinstance(parent, str) else None

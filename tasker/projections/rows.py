@@ -129,7 +129,7 @@ def fixed(task: Task, header: StreamHeader, stream_id: bytes, created: int) -> R
         request.source_system,
         request.priority,
         request.correlation_id,
-        None if request.parent is None else dumps(request.parent).decode(),
+        None if request.parent is None else dumps(list(request.parent)).decode(),
         task.created_at or 0,
     )
 

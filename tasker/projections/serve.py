@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasker.codec.recorded import CONTROL_NAMESPACE
-from tasker.errors import LogUnavailable, TaskerError, UnsupportedEvent
+from tasker.errors import LogRewound, LogUnavailable, TaskerError, UnsupportedEvent
 from tasker.projections import generation as generations
 from tasker.projections.batch import Batch, Known
 from tasker.projections.changes import Change, Stretch, read_annotated, read_changes
@@ -82,10 +82,23 @@ def _read(store: Store, number: int | None, limit: int) -> _Read:
             message = f"generation {number} of the read models is gone: a later rebuild has replaced it; nothing to do"
             raise TaskerError(message)
         stretch = read_changes(connection, found.number, found.checkpoint, limit)
+        if not stretch.changes:
+            _check_end(connection, found.checkpoint)
         changes = stretch.changes
         older = [stream_id for stream_id, change in changes.items() if not change.created]
         positions = [position for change in changes.values() for position in change.annotated]
         return _Read(stretch, known(connection, found.number, older), read_annotated(connection, positions))
+
+
+def _check_end(connection: Connection, checkpoint: int) -> None:
+    """Refuse a log that ends before what the read models have already shown."""
+    (head,) = connection.exec_driver_sql("SELECT position FROM log_head").one()
+    if checkpoint > head:
+        message = (
+            f"the read models stand at position {checkpoint}, the log ends at {head}: it lost its tail. Find out why,"
+            " then run `tasker projections rebuild`"
+        )
+        raise EventFailed(head, LogRewound(message))
 
 
 def known(connection: Connection, number: int, streams: list[bytes]) -> dict[bytes, Known]:

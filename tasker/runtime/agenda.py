@@ -78,6 +78,11 @@ class Agenda:
             self.lift(reason)
 
     @property
+    def reasons(self) -> tuple[str, ...]:
+        """Name what holds steps back at present."""
+        return tuple(self._held)
+
+    @property
     def has_ready(self) -> bool:
         """Say whether a ready step waits for a slot."""
         return bool(self._ready)

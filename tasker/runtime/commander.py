@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tasker.clock import micros, uuid_bytes
 from tasker.codec.decode import decode_control, text_id
 from tasker.domain.control import Control, evolve_control
+from tasker.errors import Overloaded
 from tasker.instrument import logger
 from tasker.runtime.identity import CONTROL_ID
 from tasker.runtime.inbox import Inbox
@@ -115,18 +116,22 @@ class Commander:
     def execute_all(self, tickets: list[Ticket]) -> None:
         """Bring many commands and return when all are settled; the error of each stands in its ticket.
 
-        Raises:
-            Overloaded: The inbox stayed full; the tickets before that are settled.
+        What found no room within the inbox's patience is settled with `Overloaded`, and so is what came after it.
         """
-        try:
-            for ticket in tickets:
-                ticket.gate = self._threads.lock()
-                ticket.gate.acquire()
-                self._office.inbox.put(ticket)
-        finally:
-            for ticket in reversed(tickets):
-                if ticket.gate is not None:
-                    self._await(ticket)
+        inbox = self._office.inbox
+        for place, ticket in enumerate(tickets):
+            if inbox.is_full_for(ticket):
+                self._lead(None)  # what fills it may be this caller's own
+            ticket.gate = self._threads.lock()
+            ticket.gate.acquire()
+            try:
+                inbox.put(ticket)
+            except Overloaded as error:
+                for late in tickets[place:]:
+                    late.error, late.settled = error, True
+                break
+        for ticket in reversed(tickets):
+            self._await(ticket)
 
     def _await(self, ticket: Ticket) -> None:
         """Lead, or wait for the leader, until a ticket is settled."""

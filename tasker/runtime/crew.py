@@ -11,6 +11,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tasker.instrument import logger
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     Job = Callable[[], None]
 
 _LOOK_AGAIN_SECONDS = 0.05
+_log = logger("runner")
 
 
 class Crew:
@@ -36,6 +39,7 @@ class Crew:
         self._size = 0
         self._idle = 0
         self._resting = 0
+        self._stirs = 0
         self._active = 0
         self._waking = False
         self._last_stands = False
@@ -76,18 +80,17 @@ class Crew:
         job()
 
     def stir(self) -> None:
-        """Let those who help look again at what they wait for."""
-        with self._lock:
-            self._rest.notify_all()
+        """Let those who wait look again."""
+        self._stirs += 1
+        if self._resting:
+            with self._lock:
+                self._rest.notify_all()
 
     def _wake(self) -> None:
         """Have one more thread come, unless one is on its way. The condition is held."""
         if self._waking or not self._jobs:
             return
-        if self._resting:
-            self._waking = True
-            self._rest.notify()
-        elif self._idle:
+        if self._idle:
             self._waking = True
             self._work.notify()
         elif self._size < self._capacity:
@@ -130,48 +133,37 @@ class Crew:
     def _run(self, job: Job) -> None:
         try:
             job()
+        except Exception:
+            _log.exception("a fault in the engine outside of any handler; the thread goes on")
         finally:
             with self._lock:
                 self._active -= 1
                 if self._resting and self.at_rest:
                     self._rest.notify_all()
 
-    def help(self, done: Callable[[], bool], seconds: float | None) -> bool:
-        """Work as a member of the crew until something is done.
+    def wait(self, done: Callable[[], bool], seconds: float | None) -> bool:
+        """Wait until something is done. The caller runs no handler: one that hangs must not keep it.
 
         Args:
-            done: Asked whenever there is no job.
+            done: Asked whenever the crew comes to rest, when it is stirred, and now and then.
             seconds: How long at most, in real time; None for no bound.
 
         Returns:
             False if the time ran out.
         """
-        ident = threading.get_ident()
         deadline = None if seconds is None else self._threads.monotonic() + seconds
-        with self._lock:
-            self._members.add(ident)
-        try:
-            while not done():
-                left = _LOOK_AGAIN_SECONDS if deadline is None else deadline - self._threads.monotonic()
-                if left <= 0:
-                    return False
-                self._help_once(min(left, _LOOK_AGAIN_SECONDS))
-            return True
-        finally:
+        while True:
+            stirs = self._stirs
+            if done():
+                return True
+            left = _LOOK_AGAIN_SECONDS if deadline is None else deadline - self._threads.monotonic()
+            if left <= 0:
+                return False
             with self._lock:
-                self._members.discard(ident)
-                self._wake()
-
-    def _help_once(self, seconds: float) -> None:
-        with self._lock:
-            if not self._jobs:
-                self._waking = False
                 self._resting += 1
-                self._rest.wait(seconds)
+                if stirs == self._stirs and not (self.at_rest and done()):
+                    self._rest.wait(min(left, _LOOK_AGAIN_SECONDS))
                 self._resting -= 1
-                return
-            job = self._take()
-        self._run(job)
 
     def close(self, seconds: float) -> bool:
         """Let the threads go; True if all went within the time. One that is stuck in a handler stays behind."""

@@ -82,6 +82,7 @@ class Engine:
             self.explanation.runner = None
         self.readers.stop(5.0)
         if lock is not None:
+            self.context.subscriptions.release()
             lock.release()
         return clean
 
@@ -89,6 +90,7 @@ class Engine:
         """Stop what was started and close what was opened; safe to repeat."""
         self.stop()
         self.context.bus.close()
+        self.context.subscriptions.close()
         self.context.store.close()
 
     def run_until_idle(self) -> None:
@@ -97,7 +99,7 @@ class Engine:
         runner.work(on=True)
         try:
             while True:
-                runner.crew.help(lambda: runner.idle, None)
+                runner.crew.wait(lambda: runner.idle, None)
                 self.readers.settle()
                 if runner.idle:
                     return
@@ -122,7 +124,7 @@ class Engine:
         runner = self._runner()
         runner.work(on=True)
         try:
-            if not runner.crew.help(lambda: context.streams.known(stream).task.status not in LIVE, seconds):
+            if not runner.crew.wait(lambda: context.streams.known(stream).task.status not in LIVE, seconds):
                 why = "; ".join(reason.text for reason in self.explanation.why(task_id, None)[:3])
                 message = f"task {task_id} has not ended within {seconds:g} s: {why or 'nothing is known'}"
                 raise WaitTimeout(message)
@@ -142,6 +144,7 @@ class Engine:
             try:
                 runner = self._new_runner()
                 runner.open(context.store.work)
+                context.subscriptions.inherit()
             except BaseException:
                 lock.release()
                 raise

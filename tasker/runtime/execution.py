@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tasker.definitions.secrets import placeholders, resolve_config
 from tasker.domain import commands as cmd
-from tasker.domain.events import PERMANENT, TIMEOUT, StepError
+from tasker.domain.events import PERMANENT, RETRYABLE, TIMEOUT, StepError
 from tasker.domain.work import TASK, WorkItem
-from tasker.errors import TaskerError, UnknownHandler
-from tasker.handlers.attempt import Attempt, Cancelled, Completed, Failed, is_async
+from tasker.errors import LogUnavailable, TaskerError, UnknownHandler
+from tasker.handlers.attempt import Attempt, Cancelled, Completed, Failed, Waiting, is_async
+from tasker.handlers.failure import step_error
 from tasker.handlers.views import Task
 from tasker.runtime.hooks import annotations_of
 from tasker.runtime.loop import Loop
@@ -89,51 +92,75 @@ class Execution:
         missing = missing_env(template)
         return f"env:{missing[0]}" if missing else None
 
+    def found(self, reason: str) -> bool:
+        """Say whether the variable of an `env:NAME` is there by now."""
+        kind, _, name = reason.partition(":")
+        return kind == "env" and name in os.environ
+
     # --- running ---
 
     def run(self, runner: Runner, running: Running) -> None:
         """Run one attempt to its report, in this thread or on the loop."""
+        if running.control.cancelled:
+            runner.returned(running)
+            return
         state, number = running.task, running.number
         template = state.template(number)
-        began = self._threads.monotonic()
-        if template.timeout_seconds is not None:
-            running.deadline = began + template.timeout_seconds
-        elif template.heartbeat_timeout_seconds is not None:
-            running.deadline = float("inf")
         try:
             handler = self._handlers.find(template.handler)
             config, secrets = resolve_config(template.handler_config, os.environ)
         except TaskerError as error:
-            failed = Failed(StepError(type(error).__qualname__, str(error), PERMANENT))
-            self._report(runner, running, failed, began)
+            running.begin(self._threads.monotonic())
+            self._report(runner, running, Failed(StepError(type(error).__qualname__, str(error), PERMANENT)))
             return
         running.secrets = secrets
         view = Task(state, LogSource(self._office.log, running.stream_id, state.version))
         attempt = Attempt(handler, view, number, config, secrets, running.control, self._tools)
-        if is_async(handler):
-            running.stop = self._loop.run(self._run_async(runner, running, attempt, began))
-        else:
-            self._report(runner, running, attempt.run(), began)
+        running.begin(self._threads.monotonic())
+        if not is_async(handler):
+            self._report(runner, running, self._outcome(running, attempt))
+            return
+        running.stop = self._loop.run(self._run_async(runner, running, attempt))
+        if running.control.cancelled:  # asked for before there was something to stop
+            running.stop()
 
-    async def _run_async(self, runner: Runner, running: Running, attempt: Attempt, began: float) -> None:
+    def _outcome(self, running: Running, attempt: Attempt) -> Outcome:
+        """Run a sync handler; Ctrl-C passes through in the main thread, where it is meant for the program."""
+        try:
+            return attempt.run()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                raise
+            return self._broken(running, error)
+
+    async def _run_async(self, runner: Runner, running: Running, attempt: Attempt) -> None:
         """Run an async handler; cancelled from outside it is fenced already and only gives its slot back."""
         ending = partial(runner.returned, running)
         try:
             outcome = await attempt.run_async()
-            ending = partial(self._report, runner, running, outcome, began)
+            ending = partial(self._report, runner, running, outcome)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - let out, it would end the loop of all async handlers
+            ending = partial(self._report, runner, running, self._broken(running, error))
         finally:
             runner.crew.give([ending])
 
-    def _report(self, runner: Runner, running: Running, outcome: Outcome, began: float) -> None:
+    def _broken(self, running: Running, error: BaseException) -> Failed:
+        """Make a failure of what no handler should raise, such as KeyboardInterrupt or GeneratorExit."""
+        told = step_error(error, RETRYABLE, secrets=running.secrets, sizes=self._tools.sizes)
+        return Failed(told)
+
+    def _report(self, runner: Runner, running: Running, outcome: Outcome) -> None:
         if isinstance(outcome, Cancelled):
             runner.returned(running)
             return
-        duration = self._threads.monotonic() - began
+        duration = self._threads.monotonic() - running.began
         size = len(outcome.encoded) if isinstance(outcome, Completed) else 0
         command = self._command(running, outcome, duration)
         runner.report(running, command, size=size, hooked=self.has_hook(running.task))
 
-    def _command(self, running: Running, outcome: Outcome, duration: float) -> cmd.Report:
+    def _command(self, running: Running, outcome: Completed | Failed | Waiting, duration: float) -> cmd.Report:
         step, now = running.task.definition.graph.names[running.number], self._office.now()
         published = outcome.published
         if isinstance(outcome, Completed):
@@ -173,8 +200,8 @@ class Execution:
 
     def timeout(self, running: Running, why: str) -> cmd.ReportStepFailed:
         """Report that an attempt's time ran out."""
-        seconds = running.task.template(running.number).timeout_seconds or 0.0
-        return self._failure(running, Failed(StepError(TIMEOUT, why, TIMEOUT)), seconds)
+        duration = self._threads.monotonic() - running.began
+        return self._failure(running, Failed(StepError(TIMEOUT, why, TIMEOUT)), duration)
 
     def abandonment(self, stream_id: bytes, number: int, attempt: int, reason: str) -> cmd.AbandonStep:
         """End an attempt whose worker was lost or stops."""
@@ -201,9 +228,14 @@ class Execution:
     def run_hook(self, runner: Runner, ticket: Ticket, before: State, after: State, events: Sequence[TaskStreamEvent]) -> None:
         """Run the hook on the task as a report would leave it, and hand the report in again with what it noted."""
         hooks = self._hooks[str(after.definition.task_handler)]
-        source = DraftSource(self._office.log, ticket.stream_id, before, events)
         secrets = ticket.returns.secrets if ticket.returns is not None else {}
-        notes = annotations_of(hooks, after, source, secrets=secrets, sizes=self._tools.sizes)
+        try:
+            source = DraftSource(self._office.log, ticket.stream_id, before, events)
+            notes = annotations_of(hooks, after, source, secrets=secrets, sizes=self._tools.sizes)
+        except LogUnavailable as error:  # nothing was noted; the report comes again, and with it the hook
+            self._office.stalled(error)
+            runner.again(ticket)
+            return
         command = ticket.command
         if isinstance(command, cmd.ReportStep):
             ticket.command = replace(command, annotations=notes)

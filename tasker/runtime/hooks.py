@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tasker.domain.commands import Annotation
 from tasker.domain.events import PERMANENT
 from tasker.domain.status import StepStatus
-from tasker.errors import InvalidRequest
+from tasker.errors import InvalidRequest, LogUnavailable
 from tasker.handlers.failure import step_error
 from tasker.handlers.values import to_json
 from tasker.handlers.views import Task
@@ -70,13 +70,19 @@ class AnnotatingTask(Task):
 def annotations_of(
     hooks: type, state: State, source: PayloadSource, *, secrets: Mapping[str, str], sizes: Sizes
 ) -> tuple[Annotation, ...]:
-    """Run a hook and give what it noted; an exception becomes an annotation and fails nothing."""
+    """Run a hook and give what it noted; an exception becomes an annotation and fails nothing.
+
+    Raises:
+        LogUnavailable: What the hook looked at could not be read; it is to run again.
+    """
     task = AnnotatingTask(state, source, limit_bytes=sizes.results)
     try:
         done = [step for step in task.sequence if step.status is StepStatus.COMPLETE]
         hooks().update_annotations(task, task.sequence, done)
         notes = task.notes
-    except (Exception, SystemExit) as error:  # whatever a user's hook raises is recorded
+    except LogUnavailable:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a user's hook raises is recorded; the report goes on
         _log.warning("update_annotations of %s failed", state.definition.full_name, exc_info=True)
         told = step_error(error, PERMANENT, secrets=secrets, sizes=sizes)
         notes = [Annotation(ERROR_TYPE, {"error_type": told.type, "message": told.message, "backtrace": told.backtrace})]

@@ -46,6 +46,10 @@ class Inbox:
         """Ask for a turn although there is no ticket: something may have become startable."""
         self._nudged = True
 
+    def is_full_for(self, ticket: Ticket) -> bool:
+        """Say whether a request would have to wait for room."""
+        return len(self._requests) >= MOST_TICKETS or self._bytes + ticket.size > MOST_BYTES
+
     def put(self, ticket: Ticket) -> None:
         """Add a ticket. Reports always find room: their number is bounded by the slots.
 
@@ -57,8 +61,9 @@ class Inbox:
             return
         with self._room:
             deadline = self._threads.monotonic() + PATIENCE_SECONDS
-            while len(self._requests) >= MOST_TICKETS or self._bytes + ticket.size > MOST_BYTES:
-                if not self._room.wait(deadline - self._threads.monotonic()):
+            while self.is_full_for(ticket):
+                left = deadline - self._threads.monotonic()
+                if left <= 0 or not self._room.wait(left):
                     message = (
                         f"{len(self._requests)} requests ({self._bytes} bytes) have waited for the log for"
                         f" {PATIENCE_SECONDS:g} s (bounds: {MOST_TICKETS} and {MOST_BYTES}); try again later or slow down"

@@ -108,8 +108,9 @@ class TaskRequest(metaclass=_Checked):
         for key in ("name", "namespace"):
             if not isinstance(value := getattr(self, key), str) or not NAME.fullmatch(value):
                 wrong(f"$.{key}", "a name (letter or digit, then at most 127 letters, digits, '_', '.', '-')", value)
-        if self.version is not None and not (isinstance(self.version, str) and SEMANTIC_VERSION.fullmatch(self.version)):
-            wrong("$.version", "a semantic version such as 1.2.0", self.version)
+        version = self.version
+        if version is not None and not (isinstance(version, str) and SEMANTIC_VERSION.fullmatch(version)):
+            wrong("$.version", "a semantic version such as 1.2.0", version)
         if not isinstance(self.context, Mapping):
             wrong("$.context", "a JSON object", self.context)
         for key in ("initiator", "source_system", "reason"):
@@ -128,9 +129,11 @@ class TaskRequest(metaclass=_Checked):
             moment = getattr(self, key)
             if moment is not None and not (isinstance(moment, datetime) and moment.utcoffset() is not None):
                 wrong(f"$.{key}", "an aware datetime (with a time zone)", moment)
-        key = self.idempotency_key
-        if key is not None and not (isinstance(key, str) and 0 < len(key) <= LONGEST_KEY):
-            wrong("$.idempotency_key", f"a text of 1 to {LONGEST_KEY} characters", key)
+        given = self.idempotency_key
+        if given is not None and not (isinstance(given, str) and 0 < len(given) <= LONGEST_KEY):
+            wrong("$.idempotency_key", f"a text of 1 to {LONGEST_KEY} characters", given)
+        if given is not None:
+            to_json(given, what="$.idempotency_key")
 
     @property
     def valid_correlation_id(self) -> str | None:
@@ -180,9 +183,15 @@ def request_of(request: TaskRequest | Mapping[str, Json] | None, values: Mapping
     if isinstance(request, TaskRequest) and not values:
         return request
     if isinstance(request, Mapping) and not values:
-        return TaskRequest(**dict(request))
+        if not all(isinstance(name, str) for name in request):
+            wrong("$", "a mapping whose keys are texts", list(request))
+        return _built(request)
     if request is None:
-        return TaskRequest(**dict(values))
+        return _built(values)
     wrong("$", "one TaskRequest, or the fields of one by name", request)
+
+
+def _built(values: Mapping[str, Json]) -> TaskRequest:
+    return _Checked.__call__(TaskRequest, **values)
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from tasker.domain import commands as cmd
 from tasker.domain.control import pause_over
 from tasker.domain.events import WORKER_LOST, WORKER_STOPPED
-from tasker.domain.status import StepStatus
-from tasker.domain.work import WorkKind, item_of, next_in_line, obstacle, work
-from tasker.errors import TaskerError
+from tasker.domain.status import LIVE, StepStatus
+from tasker.domain.work import WorkItem, WorkKind, item_of, next_in_line, obstacle, work
+from tasker.errors import LogUnavailable, TaskerError
 from tasker.instrument import logger
 from tasker.runtime.agenda import Agenda, Entry
 from tasker.runtime.crew import Crew
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _log = logger("runner")
 _LAST_TURN_SECONDS = 5.0
 _PAGE = 1000
+UNREADABLE = "log"
 
 
 def new_worker_id() -> str:
@@ -64,6 +65,7 @@ class Runner:
         self.slots = Slots(capacity, limits, threads)
         self.crew = Crew(capacity, threads)
         self._running: dict[bytes, dict[int, Running]] = {}
+        self._book = threads.lock()
         self._office = office
         self._commander = commander
         self._execution = execution
@@ -102,7 +104,7 @@ class Runner:
             True if every handler returned in time.
         """
         self._claiming = False
-        clean = self.crew.help(lambda: not self.slots.busy and self.crew.at_rest, seconds)
+        clean = self.crew.wait(lambda: not self.slots.busy and self.crew.at_rest, seconds)
         left = self.attempts()
         for running in left:
             running.cancel()
@@ -111,7 +113,7 @@ class Runner:
                 partial(self._execution.abandonment, running.stream_id, running.number, running.attempt, WORKER_STOPPED),
             )
         self._commander.nudge()
-        self.crew.help(lambda: self._commander.at_rest, _LAST_TURN_SECONDS)
+        self.crew.wait(lambda: self._commander.at_rest, _LAST_TURN_SECONDS)
         self._watch.stop()
         self._office.runs = None
         self._execution.close()
@@ -122,7 +124,7 @@ class Runner:
         """Begin to start steps and fire timers, or stop doing so; what runs goes on."""
         self._claiming = on
         if on:
-            self._commander.nudge()
+            self.lift()
 
     # --- called by the leader ---
 
@@ -138,6 +140,7 @@ class Runner:
         self._claims = []
         if not self._claiming or self._office.is_stalled:
             return
+        agenda.lift(UNREADABLE)
         for entry in agenda.pop_due(now):
             self._expire(entry)
         free = self.slots.free
@@ -153,15 +156,20 @@ class Runner:
                 self.slots.release(scopes)
                 continue
             running = Running(stream_id, staged.task, number, scopes)
-            self._running.setdefault(stream_id, {})[number] = running
+            with self._book:
+                self._running.setdefault(stream_id, {})[number] = running
             jobs.append(partial(self._execution.run, self, running))
         self._claims = []
+        ended = False
         for stream_id, staged in won.items():
             self._cancel_fenced(stream_id, staged.task)
+            ended = ended or staged.task.status not in LIVE
             if not staged.task.definition.concurrent:
                 self._note_next(stream_id, staged.task, turn.now)
         if jobs:
             self.crew.give(jobs)
+        if ended:
+            self.crew.stir()
         if self._agenda.next_due is not None:
             self._watch.expect(self._agenda.next_due)
 
@@ -202,8 +210,7 @@ class Runner:
     def report(self, running: Running, command: cmd.Report, *, size: int, hooked: bool) -> None:
         """Bring the outcome of an attempt whose handler has returned; its slot comes back with it."""
         self._forget(running)
-        if running.timed_out:
-            self.slots.stick(-1)
+        self.slots.unstick(running)
         ticket = Ticket(running.stream_id, command, size=size)
         ticket.returns = running
         ticket.hooked = hooked
@@ -213,8 +220,8 @@ class Runner:
 
     def timed_out(self, running: Running, command: cmd.Report) -> None:
         """Report a timeout for a handler that has not returned; its thread keeps the slot until it does."""
-        running.timed_out = True
-        self.slots.stick(1)
+        if not self.slots.stick(running):
+            return
         running.cancel()
         ticket = Ticket(running.stream_id, command)
         ticket.hooked = self._execution.has_hook(running.task)
@@ -227,8 +234,7 @@ class Runner:
     def returned(self, running: Running) -> None:
         """Take back the slot of an attempt that has nothing to report."""
         self._forget(running)
-        if running.timed_out:
-            self.slots.stick(-1)
+        self.slots.unstick(running)
         self._commander.call(partial(self._give_back, running))
         self._commander.nudge()
 
@@ -263,13 +269,15 @@ class Runner:
 
     @property
     def next_due(self) -> int | None:
-        """Give the earliest due time of a timer, or None."""
-        return self._agenda.next_due
+        """Give the earliest due time of a timer that this runner would fire, or None."""
+        return self._agenda.next_due if self._claiming else None
 
     def tick(self) -> None:
         """Do what time asks for: timers that fell due, appends of other processes, a log that was unavailable."""
         office = self._office
         due = self._agenda.next_due if self._claiming else None
+        if any(map(self._execution.found, self._agenda.reasons)):
+            self.lift()
         if (due is not None and due <= office.now()) or (office.inbox.waiting and not office.is_stalled):
             self._commander.nudge()
         if not office.is_stalled:
@@ -323,6 +331,13 @@ class Runner:
             for item in work(known.task).values():
                 if item.kind is not WorkKind.RUNNING:
                     self._agenda.add(stream_id, item, now)
+                elif item.worker_id == self.worker_id and item.step not in self._running.get(stream_id, {}):
+                    self._disown(stream_id, item)
+
+    def _disown(self, stream_id: bytes, item: WorkItem) -> None:
+        """Give back an attempt whose start turned out durable although its append had failed: no handler runs it."""
+        started = partial(self._execution.abandonment, stream_id, item.step, item.attempt, WORKER_STOPPED)
+        self._post_later(stream_id, started)
 
     def _post_later(self, stream_id: bytes, make: Callable[[], cmd.TaskCommand]) -> None:
         """Put a command of the engine's own into the inbox; a task that cannot be read here is left to others."""
@@ -335,11 +350,12 @@ class Runner:
         self._office.inbox.put(ticket)
 
     def _forget(self, running: Running) -> None:
-        of_task = self._running.get(running.stream_id, {})
-        if of_task.get(running.number) is running:
-            del of_task[running.number]
-            if not of_task:
-                self._running.pop(running.stream_id, None)
+        with self._book:
+            of_task = self._running.get(running.stream_id, {})
+            if of_task.get(running.number) is running:
+                del of_task[running.number]
+                if not of_task:
+                    self._running.pop(running.stream_id, None)
 
     def _give_back(self, running: Running) -> None:
         self.slots.release(running.scopes)
@@ -369,6 +385,10 @@ class Runner:
         """Claim one ready step if nothing keeps it; True if it was claimed."""
         try:
             staged = turn.stage(entry.stream_id)
+        except LogUnavailable as error:
+            self._agenda.hold(UNREADABLE, entry)
+            self._office.stalled(error)
+            return False
         except TaskerError as error:
             _log.warning("a step is left to others: %s", error)
             return False

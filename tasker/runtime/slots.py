@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tasker.handlers.attempt import AttemptControl
+from tasker.handlers.attempt_step import AttemptControl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,14 +27,17 @@ class Running:
         task: The state in which it was started.
         scopes: The limited scopes it counts in.
         control: What its handler and the watchdog share.
+        began: When its handler was called (monotonic seconds); 0 before.
         deadline: When its time runs out (monotonic seconds), once its handler was called.
         secrets: Values from the environment that its configuration was made of.
         stop: Ends an async handler; set while one runs.
         timed_out: True once the watchdog has reported a timeout for it.
+        ended: True once its handler has returned.
     """
 
     __slots__ = (
-        "attempt", "control", "deadline", "number", "scopes", "secrets", "stop", "stream_id", "task", "timed_out",
+        "attempt", "began", "control", "deadline", "ended", "number", "scopes", "secrets", "stop", "stream_id", "task",
+        "timed_out",
     )  # fmt: skip
 
     def __init__(self, stream_id: bytes, task: Task, number: int, scopes: Scopes) -> None:
@@ -45,10 +48,22 @@ class Running:
         self.attempt = task.steps[number].attempt
         self.scopes = scopes
         self.control = AttemptControl()
+        self.began = 0.0
         self.deadline: float | None = None
         self.stop: Callable[[], None] | None = None
         self.secrets: dict[str, str] = {}
         self.timed_out = False
+        self.ended = False
+
+    def begin(self, monotonic: float) -> None:
+        """Let its times run: its handler is called now."""
+        template = self.task.template(self.number)
+        self.began = monotonic
+        self.control.heartbeat()
+        if template.timeout_seconds is not None:
+            self.deadline = monotonic + template.timeout_seconds
+        elif template.heartbeat_timeout_seconds is not None:
+            self.deadline = float("inf")
 
     def overdue(self, monotonic: float) -> str | None:
         """Say which time has run out, or None."""
@@ -134,7 +149,18 @@ class Slots:
             self._busy -= 1
             self._in_scope.subtract(scopes)
 
-    def stick(self, change: int) -> None:
-        """Count a slot as stuck (+1) or no longer so (-1)."""
+    def stick(self, running: Running) -> bool:
+        """Count the slot of an attempt as stuck; False if its handler has returned meanwhile."""
         with self._lock:
-            self._stuck += change
+            if running.ended or running.timed_out:
+                return False
+            running.timed_out = True
+            self._stuck += 1
+            return True
+
+    def unstick(self, running: Running) -> None:
+        """Note that the handler of an attempt has returned; its slot is stuck no longer."""
+        with self._lock:
+            if running.timed_out and not running.ended:
+                self._stuck -= 1
+            running.ended = True

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from tasker.clock import micros
 from tasker.codec.decode import decode, payload_of, text_id
 from tasker.codec.jsonbytes import dumps
+from tasker.codec.rows import StreamHeader
 from tasker.domain.commands import CreateTask
 from tasker.domain.definition import precedence
 from tasker.domain.events import Parent, TaskCreated
 from tasker.errors import Conflict, InvalidDefinition, TaskerError
 from tasker.handlers.values import to_json
-from tasker.log.port import StreamHeader
 from tasker.runtime.identity import identity_digest, strict_identity
 from tasker.runtime.request import TaskRequest, request_of
 from tasker.runtime.ticket import Ticket

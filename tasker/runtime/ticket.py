@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import threading
 
     from tasker.domain.commands import ControlCommand, TaskCommand
-    from tasker.log.port import StreamHeader
+    from tasker.codec.rows import StreamHeader
     from tasker.runtime.plans import Plan
     from tasker.runtime.slots import Running
     from tasker.runtime.streams import Known

@@ -21,6 +21,8 @@ telemetry: {log_format: console}
 """
 SHOP = '''\
 """A shop with a bad card and a signature."""
+import time
+
 from tasker import BaseSubscriber, PermanentError, StepHandler, StepTemplate, TaskDefinition, Wait
 
 
@@ -36,6 +38,10 @@ def pay(task, sequence, step):
 
 def sign(task, sequence, step):
     return Wait(3600, "needs a signature")
+
+
+def nap(task, sequence, step):
+    time.sleep(task.context["seconds"])
 
 
 class Seen(BaseSubscriber):
@@ -60,6 +66,10 @@ def register(app):
     app.register(TaskDefinition(name="shop", schema=SHOP, step_templates=[
         StepTemplate(name="look", handler_class=look, dependent_system="shelf"),
         StepTemplate(name="pay", handler_class=pay, depends_on_step="look", skippable=True),
+    ]))
+    app.register(TaskDefinition(name="nap", step_templates=[StepTemplate(name="nap", handler_class=nap)]))
+    app.register(TaskDefinition(name="stuck", step_templates=[
+        StepTemplate(name="nap", handler_class=nap, timeout_seconds=0.2, default_retryable=False),
     ]))
     app.register(TaskDefinition(name="contract", step_templates=[
         StepTemplate(name="sign", handler_class=sign),

@@ -149,7 +149,7 @@ def test_events_are_printed_in_order(shell):
     """`events` prints the log, or a part of it."""
     task_id = shell.json("submit", "shop", "--wait").one["id"]
     other = shell.submit("contract")
-    assert [event["position"] for event in shell.json("events").lines] == list(range(1, 8))
+    assert [event["position"] for event in shell.json("events").lines] == list(range(1, 9))
     assert {event["type"] for event in shell.json("events", "--type", "step.*").lines} == {
         "step.started",
         "step.completed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 
 import pytest
 
@@ -53,6 +54,45 @@ def test_a_killed_worker_is_replaced_at_once(shell):
     with shell.process("worker", name="second") as second:
         second.until(lambda: shell.json("show", task_id).one["status"] == "complete")
         assert second.stop() == 0
+
+
+def test_a_second_signal_stops_at_once(shell):
+    """While a worker waits for its handlers a second signal ends it, not with 0; the attempt is made good later."""
+    task_id = shell.submit("nap", '{"seconds": 30}')
+    with shell.process("worker") as worker:
+        worker.until(lambda: shell.json("show", task_id).one["steps"][0]["status"] == "in_progress")
+        worker.child.send_signal(signal.SIGTERM)
+        assert not ended_within(worker, 0.5)
+        assert worker.stop(seconds=10) == 128 + signal.SIGTERM
+    assert shell.json("show", task_id).one["status"] == "in_progress"
+
+
+def test_a_worker_with_stuck_slots_gives_up(shell):
+    """When half of its slots are held by handlers that do not return, a worker drains, says so, and exits with 1."""
+    settings(shell, "shutdown_timeout: 0.2\n")
+    shell.submit("stuck", '{"seconds": 60}')
+    with shell.process("worker", "--concurrency", "2") as worker:
+        assert worker.child.wait(20) == 1
+        assert "stuck" in worker.out
+
+
+def test_ctrl_c_while_waiting_lets_the_step_finish(shell):
+    """Ctrl-C on `submit --wait` says what it waits for, finishes the step that runs here, and exits with 130."""
+    with shell.process("submit", "nap", "--context", '{"seconds": 1}', "--wait") as waiting:
+        waiting.until(lambda: (shell.folder / "shop.db").exists() and "step.started" in shell("events").out)
+        assert waiting.stop(signal.SIGINT) == 130
+        assert waiting.err.startswith("Stopping")
+        assert "Traceback" not in waiting.err
+    assert "step.completed" in shell("events").out
+
+
+def ended_within(process, seconds):
+    """Tell whether a process ends within some time."""
+    try:
+        process.child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def test_subscribers_of_the_settings_are_attached(shell):

@@ -68,10 +68,10 @@ class Crew:
         """See that the worker is alive.
 
         Raises:
-            DemoFailed: It ended by itself; shows its last words.
+            DemoFailed: It ended by itself.
         """
         if self._worker is not None and (code := self._worker.poll()) is not None:
-            msg = f"the worker ended by itself with exit code {code}; it said:\n{self.last_words()}"
+            msg = f"expected the worker to go on, found that it ended by itself with exit code {code}"
             raise DemoFailed(msg)
 
     def kill(self) -> int:
@@ -92,11 +92,11 @@ class Crew:
         try:
             code = worker.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired as error:
-            msg = f"expected the worker to stop within {_STOP_SECONDS:g} s of SIGTERM; it said:\n{self.last_words()}"
+            msg = f"expected the worker to stop within {_STOP_SECONDS:g} s of SIGTERM"
             raise DemoFailed(msg) from error
         self._worker = None
         if code:
-            msg = f"expected exit code 0 of a worker that was asked to stop, found {code}:\n{self.last_words()}"
+            msg = f"expected exit code 0 of a worker that was asked to stop, found {code}"
             raise DemoFailed(msg)
 
     def last_words(self) -> str:

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import socket
 from types import TracebackType
 from typing import Self
 
@@ -107,10 +108,10 @@ class _Server(ThreadingHTTPServer):
         self.gateway = gateway
         super().__init__(("127.0.0.1", 0), _Handler)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: socket | tuple[bytes, socket], client_address: tuple[str, int]) -> None:
         """Drop a broken connection; show anything else."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # passed on as it came
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from pathlib import Path
 from tasker import Tasker
 from tasker.cli import DONE, FAILED
 from tasker.cli.demo import handlers
-from tasker.cli.demo.crew import Crew
+from tasker.cli.demo.crew import Crew, DemoFailed
 from tasker.cli.demo.gateway import DECLINED, Gateway, Ledger
 from tasker.cli.demo.progress import Bar
 from tasker.cli.demo.watch import Watch
@@ -34,16 +34,16 @@ def play(folder: Path, out: Output) -> int:
     url = f"sqlite:///{folder / 'orders.db'}"
     with Gateway() as gateway, Tasker(settings={"url": url}) as app:
         handlers.register(app)
-        requests = {number: {"order_id": number} for number in ORDERS}
-        tasks = {
-            number: app.submit(name="order_process", context=context, idempotency_key=f"order-{number}").id
-            for number, context in requests.items()
-        }
+        tasks = {number: _submitted(app, number) for number in ORDERS}
         out.say(f"{len(tasks)} orders are recorded in {url}; each has {_STEPS} steps")
         out.say(f"A payment gateway answers on {gateway.url}: sometimes busy, once too slow, and it declines one card")
         watch = Watch(app)
         with Crew(folder, url, gateway.url, slots=_SLOTS) as crew, Bar(out, _STEPS * len(tasks), len(tasks)) as bar:
-            in_flight = _act(crew, watch, bar, tasks)
+            try:
+                in_flight = _act(crew, watch, bar, tasks)
+            except DemoFailed as error:
+                msg = f"{error}; the last words of the worker:\n{crew.last_words()}"
+                raise DemoFailed(msg) from error
         story = Story(app, watch, gateway.ledger, tasks, in_flight)
         problems = story.problems()
         seconds = time.monotonic() - begun
@@ -57,6 +57,16 @@ def play(folder: Path, out: Output) -> int:
     return FAILED if problems else DONE
 
 
+def _submitted(app: Tasker, number: int) -> str:
+    """Submit an order; the first half goes before the second, so that some have ended when the worker dies."""
+    return app.submit(
+        name="order_process",
+        context={"order_id": number},
+        idempotency_key=f"order-{number}",
+        priority=10 if number <= len(ORDERS) // 2 else 0,
+    ).id
+
+
 def _act(crew: Crew, watch: Watch, bar: Bar, tasks: Mapping[int, str]) -> int:
     """Let one worker begin, kill it, let another one finish; give how many steps were in flight at the kill."""
 
@@ -64,14 +74,14 @@ def _act(crew: Crew, watch: Watch, bar: Bar, tasks: Mapping[int, str]) -> int:
         bar.at(watch.steps, len(watch.ended))
         crew.check()
 
-    half = _STEPS * len(tasks) * 2 // 5
+    half = _STEPS * len(tasks) // 2
 
     def half_way() -> bool:
         paying = any(step == "process_payment" for _, step in watch.running)
-        return watch.steps >= half and (paying or (watch.steps >= half * 3 // 2 and bool(watch.running)))
+        return watch.steps >= half and (paying or (watch.steps >= half * 4 // 3 and bool(watch.running)))
 
     bar.say(f"Worker {crew.start()} starts, with {_SLOTS} slots")
-    watch.until(half_way, each, seconds=_SECONDS, what="two fifths of the steps")
+    watch.until(half_way, each, seconds=_SECONDS, what="half of the steps, and one in flight")
     pid = crew.kill()
     watch.look()
     in_flight = len(watch.running)
@@ -166,6 +176,7 @@ class Story:
             f"{facts['complete']} orders are complete, {facts['error']} is in error: its card was declined",
             f"the chain of hashes holds: {counts.events} events in {counts.streams} streams",
             f"{facts['abandoned']} attempts died with the worker, and all of them were made good",
-            f"{facts['retries']} retries; {facts['repeated_requests']} requests reached the gateway again",
+            f"{facts['retries']} retries were recorded, and each was made",
             f"{facts['charges']} charges for {facts['complete']} orders: no card was charged twice",
+            f"{facts['repeated_requests']} of them had reached the gateway before, which knew the Idempotency-Key",
         )

@@ -1,0 +1,1 @@
+"""Histories with real kills, and the invariants that each of them must hold."""

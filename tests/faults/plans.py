@@ -1,0 +1,96 @@
+"""What a history runs: definitions and requests drawn from its seed, the same in every process."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import tasker
+from tasker import StepTemplate, TaskDefinition
+from tests.faults.handlers import Async, Hook, Sync
+
+SYSTEMS = ("shop", "bank", "post")
+LIMITED = {"bank": 2}
+"""How many attempts may run at once against a system, over all workers."""
+SETTINGS = {"limits": {"systems": LIMITED}, "shutdown_timeout": 0.3}
+SHAPES = ("chain", "fan", "random", "alone")
+
+
+def _parents(shape: str, place: int, size: int, rng: Random) -> list[str]:
+    if place == 0 or shape == "alone":
+        return []
+    if shape == "chain":
+        return [f"s{place - 1}"]
+    if shape == "fan":
+        return [f"s{one}" for one in range(1, place)] if place == size - 1 and size > 2 else ["s0"]
+    return [f"s{one}" for one in rng.sample(range(place), rng.randint(0, min(3, place)))]
+
+
+def _config(rng: Random) -> dict[str, object]:
+    found: dict[str, object] = {"ms": rng.choice((0, 0, 1, 5, 20, 60)), "publish": rng.random() < 0.3}
+    luck = rng.random()
+    if luck < 0.2:
+        found["fails"] = rng.choice((1, 2))
+    elif luck < 0.25:
+        found["permanent"] = True
+    elif luck < 0.33:
+        found["wait"] = rng.choice((0.1, 20, 20))
+    return found
+
+
+def _step(shape: str, place: int, size: int, rng: Random) -> StepTemplate:
+    return StepTemplate(
+        name=f"s{place}",
+        handler_class=tasker.Manual if rng.random() < 0.04 else rng.choice((Sync, Sync, Async)),
+        depends_on_steps=_parents(shape, place, size, rng),
+        dependent_system=rng.choice(SYSTEMS),
+        default_retryable=rng.random() < 0.85,
+        default_retry_limit=rng.choice((2, 3, 5)),
+        skippable=rng.random() < 0.3,
+        retry_delay=rng.choice((0.0, 0.01, 0.05)),
+        handler_config=_config(rng),
+    )
+
+
+def definitions(seed: int) -> list[TaskDefinition]:
+    """Give a few definitions: chains, fans, random graphs, loose steps, with and without a hook or a timeout."""
+    rng = Random(seed)
+    found = []
+    for number in range(4):
+        shape, size = rng.choice(SHAPES), rng.randint(1, 9)
+        found.append(
+            TaskDefinition(
+                name=f"plan{number}",
+                step_templates=[_step(shape, place, size, rng) for place in range(size)],
+                concurrent=rng.random() < 0.75,
+                task_handler_class=Hook if rng.random() < 0.5 else None,
+                timeout_seconds=rng.choice((None, None, None, 2.0)),
+            )
+        )
+    return found
+
+
+def requests(seed: int, plans: list[TaskDefinition]) -> list[dict[str, object]]:
+    """Give the requests of a history, each with an idempotency key."""
+    rng = Random(seed + 1)
+    found = []
+    for number in range(rng.choice((3, 10, 25))):
+        plan = rng.choice(plans)
+        skippable = [step.name for step in plan.step_templates if step.skippable]
+        found.append(
+            {
+                "name": plan.name,
+                "context": {"number": number},
+                "idempotency_key": f"{seed}-{number}",
+                "priority": rng.choice((0, 0, -5, 7)),
+                "bypass_steps": rng.sample(skippable, rng.randint(0, len(skippable))),
+            }
+        )
+    return found
+
+
+def delayed(request: dict[str, object], rng: Random) -> dict[str, object]:
+    """Give the request, one in ten with a start in the near future, which is no part of its identity."""
+    if rng.random() < 0.9:
+        return request
+    return request | {"not_before": datetime.now(UTC) + timedelta(seconds=rng.random() / 5)}

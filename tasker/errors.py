@@ -1,25 +1,25 @@
 """Every exception that Tasker raises on purpose, in one tree.
 
-    TaskerError
-    ├── InvalidRequest          a call or a request breaks a rule; names JSON paths
-    ├── InvalidDefinition       a declaration breaks a rule; names file:line where there is a file
-    ├── UnknownTask             no task has this id (or had, at that point of the past)
-    ├── UnknownStep             the task has no step of this name; offers near names
-    ├── UnknownDefinition       no definition of this namespace, name and version; offers near names
-    ├── UnknownHandler          no handler is registered under this name; offers near names
-    ├── Conflict                the same identity was used with another request
-    ├── NotAllowed              a command is not legal in the present status
-    │   └── StaleAttempt        a report of an attempt that is no longer the running one
-    ├── PayloadTooLarge         a value is over its size limit
-    ├── Overloaded              the queue of appends stayed full
-    ├── LogUnavailable          the log could not be read or written; says whether the outcome is unknown
-    ├── LogRewound              a checkpoint is ahead of the log
-    ├── ProjectionBehind        a read model did not reach the position asked for
-    ├── WaitTimeout             a wait ran out (also a TimeoutError)
-    ├── UnsupportedEvent        an event was written by a newer release
-    ├── ChainBroken             the hash chain does not verify
-    ├── RetryableError          raised by handlers: try again
-    └── PermanentError          raised by handlers: do not try again
+TaskerError
+├── InvalidRequest          a call or a request breaks a rule; names JSON paths
+├── InvalidDefinition       a declaration breaks a rule; names file:line where there is a file
+├── UnknownTask             no task has this id (or had, at that point of the past)
+├── UnknownStep             the task has no step of this name; offers near names
+├── UnknownDefinition       no definition of this namespace, name and version; offers near names
+├── UnknownHandler          no handler is registered under this name; offers near names
+├── Conflict                the same identity was used with another request
+├── NotAllowed              a command is not legal in the present status
+│   └── StaleAttempt        a report of an attempt that is no longer the running one
+├── PayloadTooLarge         a value is over its size limit
+├── Overloaded              the queue of appends stayed full
+├── LogUnavailable          the log could not be read or written; says whether the outcome is unknown
+├── LogRewound              a checkpoint is ahead of the log
+├── ProjectionBehind        a read model did not reach the position asked for
+├── WaitTimeout             a wait ran out (also a TimeoutError)
+├── UnsupportedEvent        an event was written by a newer release
+├── ChainBroken             the hash chain does not verify
+├── RetryableError          raised by handlers: try again
+└── PermanentError          raised by handlers: do not try again
 """
 
 from __future__ import annotations
@@ -206,9 +206,7 @@ class PermanentError(TaskerError):
         context: JSON values that help a person to understand.
     """
 
-    def __init__(
-        self, message: str, *, code: str | None = None, context: Mapping[str, object] | None = None
-    ) -> None:
+    def __init__(self, message: str, *, code: str | None = None, context: Mapping[str, object] | None = None) -> None:
         """Keep the code and the context."""
         super().__init__(message)
         self.code = code

@@ -11,21 +11,23 @@ import random
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tasker.app.tasker import Tasker
+from tasker.app.tasker import DEFAULT_CONCURRENCY, Tasker
 from tasker.clock import SystemClock, micros
 from tasker.definitions.declare import definition_of
 from tasker.definitions.resolve import resolve
 from tasker.definitions.secrets import resolve_config
 from tasker.domain import commands as _commands
 from tasker.domain import events as _events
-from tasker.domain.commands import *  # noqa: F403 - the command classes are part of this module's face
+from tasker.domain.commands import *
 from tasker.domain.decide import decide
 from tasker.domain.definition import MANUAL, StepTemplate, TaskDefinition
-from tasker.domain.events import *  # noqa: F403 - the event classes are part of this module's face
+from tasker.domain.events import *
 from tasker.domain.status import TaskStatus
 from tasker.domain.task import blank, fold
+from tasker.errors import InvalidDefinition
 from tasker.handlers.attempt import Attempt, Completed, Failed, is_async
 from tasker.handlers.attempt_step import AttemptControl
 from tasker.handlers.connections import Connections
@@ -36,14 +38,17 @@ from tasker.handlers.views import Task
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasker.clock import Clock
+    from tasker.clock import Clock, IdSource
     from tasker.codec.recorded import RecordedEvent
     from tasker.domain.commands import TaskCommand
+    from tasker.domain.definition import HandlerClass
     from tasker.domain.events import Event, StepError, TaskStreamEvent
     from tasker.handlers.attempt import Outcome
+    from tasker.settings import Settings
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _STEP = "step"
+_NO_SETTINGS: Mapping[str, object] = MappingProxyType({})
 
 
 class FrozenClock:
@@ -67,7 +72,7 @@ class SeededIds:
 
     def __init__(self, seed: int = 0) -> None:
         """Start a sequence."""
-        self._random = random.Random(seed)  # noqa: S311 - tests want the same numbers again
+        self._random = random.Random(seed)
         self._count = 0
 
     def uuid(self) -> uuid.UUID:
@@ -82,7 +87,13 @@ class SeededIds:
 
 
 def app(
-    *definitions: object, url: str = "memory://", clock: Clock | None = None, **keywords: object
+    *definitions: TaskDefinition | type,
+    url: str = "memory://",
+    clock: Clock | None = None,
+    settings: Mapping[str, object] | Settings | None = _NO_SETTINGS,
+    ids: IdSource | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
+    bus: Literal["own", "all"] = "own",
 ) -> Tasker:
     """Make an application for a test: in memory, with seeded ids and jitter, without settings from outside.
 
@@ -90,12 +101,16 @@ def app(
         *definitions: What to register.
         url: Address of the log.
         clock: For instance a `FrozenClock`.
-        **keywords: Further keyword arguments of `Tasker`.
+        settings: As in `Tasker`; None reads `tasker.yaml` and TASKER_ variables.
+        ids: Source of ids and jitter, if not the seeded one.
+        concurrency: Slots.
+        bus: As in `Tasker`.
     """
-    given_keywords = {"settings": {}, "ids": SeededIds(), **keywords}
-    made = Tasker(url, clock=clock or SystemClock(), **given_keywords)  # type: ignore[arg-type]  # Tasker checks them
+    made = Tasker(
+        url, settings=settings, clock=clock or SystemClock(), ids=ids or SeededIds(), concurrency=concurrency, bus=bus
+    )
     for definition in definitions:
-        made.register(definition)  # type: ignore[arg-type]  # registration checks it
+        made.register(definition)
     return made
 
 
@@ -173,7 +188,7 @@ class _Payloads:
 
 
 def run_step(
-    handler: object,
+    handler: HandlerClass,
     *,
     config: Mapping[str, object] | None = None,
     context: Mapping[str, object] | None = None,
@@ -199,7 +214,7 @@ def run_step(
     templates = [StepTemplate(name=name, handler_class=MANUAL) for name in parents]
     own = StepTemplate(
         name=_STEP, handler_class=handler, handler_config=dict(config or {}), depends_on_steps=list(parents)
-    )  # type: ignore[arg-type]  # StepTemplate checks what it is given
+    )
     definition = resolve(TaskDefinition(name="run_step", step_templates=[*templates, own]), environment=None)
     number = len(templates)
     template = definition.step_templates[number]
@@ -209,8 +224,12 @@ def run_step(
     handler_class = template.handler_class
     if isinstance(handler_class, str):
         handler_class = Tasker("memory://", settings={}).register(definition).step_templates[number].handler_class
+    if isinstance(handler_class, str):
+        raise InvalidDefinition(
+            f"expected a handler to run, found the name {handler_class!r}; give the class or function"
+        )
     view = Task(fold(blank(str(uuid.UUID(int=0)), definition), state), _Payloads(payloads))
-    attempt = Attempt(handler_class, view, number, resolved, secrets, AttemptControl(), tools)  # type: ignore[arg-type]
+    attempt = Attempt(handler_class, view, number, resolved, secrets, AttemptControl(), tools)
     outcome = asyncio.run(attempt.run_async()) if is_async(attempt.handler) else attempt.run()
     tools.connections.close()
     return _outcome(outcome)
@@ -239,9 +258,7 @@ def _history(
         history.append(_events.StepResolvedManually(at=at, step=name, attempt=0, retry_limit=1, results=plain))
     if inputs is not None:
         payloads[len(history) + 1] = plain = to_json(inputs, what="the inputs")[0]
-        history.append(
-            _events.StepUpdated(at=at, step=_STEP, attempt=0, retry_limit=1, inputs=plain, sets_inputs=True)
-        )
+        history.append(_events.StepUpdated(at=at, step=_STEP, attempt=0, retry_limit=1, inputs=plain, sets_inputs=True))
     history.append(_events.StepStarted(at=at, step=_STEP, attempt=1, retry_limit=1, worker_id="run_step"))
     return history, payloads
 
@@ -264,7 +281,7 @@ _CLASSES = sorted(
         if isinstance(value, type) and value.__module__ == module.__name__
     }
 )
-__all__ = [  # noqa: PLE0604 - the names of the classes are texts
+__all__ = [
     "FrozenClock",
     "Given",
     "PublishedEvent",

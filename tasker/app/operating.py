@@ -79,7 +79,13 @@ class Operating(Base):
         return self._engine.operations.update(task_id, By(actor, reason), reason=reason, tags=tags)
 
     def annotate(
-        self, task_id: str, type: str, value: object, *, actor: str | None = None, reason: str | None = None  # noqa: A002
+        self,
+        task_id: str,
+        type: str,
+        value: object,
+        *,
+        actor: str | None = None,
+        reason: str | None = None,
     ) -> Task:
         """Note a JSON object under a type."""
         return self._engine.operations.annotate(task_id, type, value, By(actor, reason))

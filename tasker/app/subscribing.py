@@ -57,6 +57,6 @@ class Subscribing(Base):
     @property
     def audit(self) -> Audit:
         """Give the audit of the log: `audit.verify()`."""
-        from tasker.audit import Audit  # noqa: PLC0415 - few programs audit, and those that do not need not load it
+        from tasker.audit import Audit
 
         return Audit(self._engine.context.store)

@@ -87,21 +87,16 @@ class Audit:
             raise ChainBroken(message, position=position, expected=f"head {position}", found=f"head {head}")
 
     def _page(self, after: int, limit: int) -> list[StoredEvent]:
-        """Read a page; what cannot even be read is named by its position."""
+        """Read a page, or a single row where one of the page cannot be read."""
         log = self._store.log
         try:
             return log.tail(after, limit=limit)
         except (LogUnavailable, ChainBroken):
             log.head()  # raises again where the store itself is away
-            rows: list[StoredEvent] = []
-            while len(rows) < limit:
-                rows += self._one(rows[-1].position if rows else after)
-                if rows and rows[-1].position >= after + limit:
-                    break
-            return rows
+            return self._one(after)
 
     def _one(self, after: int) -> list[StoredEvent]:
-        """Read one row; a row that cannot be read, or has lost one that it needs, ends the search."""
+        """Read one row; so what stands before a row that cannot be read is verified first."""
         try:
             return self._store.log.tail(after, limit=1)
         except LogUnavailable as error:

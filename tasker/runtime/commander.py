@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from tasker.clock import Clock, IdSource
     from tasker.errors import LogUnavailable
     from tasker.log.port import EventLog
+    from tasker.runtime.staged import Runs
     from tasker.runtime.streams import Streams
     from tasker.runtime.threads import Threads
     from tasker.runtime.ticket import Ticket
-    from tasker.runtime.turn import Runs
 
 _log = logger("runtime")
 _RETRY_SECONDS = 0.2

@@ -12,8 +12,8 @@ from tasker.runtime.execution import Execution
 from tasker.runtime.explanation import Explanation
 from tasker.runtime.identity import stream_id
 from tasker.runtime.operations import Operations
-from tasker.runtime.reading import Reading
 from tasker.runtime.readers import Readers
+from tasker.runtime.reading import Reading
 from tasker.runtime.registration import Registration
 from tasker.runtime.runner import Runner
 from tasker.runtime.submission import Submission

@@ -141,7 +141,7 @@ class Execution:
             ending = partial(self._report, runner, running, outcome)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001 - let out, it would end the loop of all async handlers
+        except BaseException as error:
             ending = partial(self._report, runner, running, self._broken(running, error))
         finally:
             runner.crew.give([ending])
@@ -225,7 +225,9 @@ class Execution:
         """Say whether a task's class has an annotations hook that this worker knows."""
         return task.definition.task_handler in self._hooks
 
-    def run_hook(self, runner: Runner, ticket: Ticket, before: State, after: State, events: Sequence[TaskStreamEvent]) -> None:
+    def run_hook(
+        self, runner: Runner, ticket: Ticket, before: State, after: State, events: Sequence[TaskStreamEvent]
+    ) -> None:
         """Run the hook on the task as a report would leave it, and hand the report in again with what it noted."""
         hooks = self._hooks[str(after.definition.task_handler)]
         secrets = ticket.returns.secrets if ticket.returns is not None else {}

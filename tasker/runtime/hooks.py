@@ -34,7 +34,9 @@ def checked_annotation(annotation_type: object, value: object, *, limit_bytes: i
         PayloadTooLarge: The value is over the limit.
     """
     if not isinstance(annotation_type, str) or not 0 < len(annotation_type) <= _LONGEST_TYPE:
-        message = f"expected as type of an annotation a text of 1 to {_LONGEST_TYPE} characters, found {annotation_type!r}"
+        message = (
+            f"expected as type of an annotation a text of 1 to {_LONGEST_TYPE} characters, found {annotation_type!r}"
+        )
         raise InvalidRequest(message, problems={"$.type": message})
     plain, _ = to_json(value, limit_bytes=limit_bytes, what="the annotation")
     if not isinstance(plain, dict):
@@ -82,8 +84,10 @@ def annotations_of(
         notes = task.notes
     except LogUnavailable:
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever a user's hook raises is recorded; the report goes on
+    except BaseException as error:
         _log.warning("update_annotations of %s failed", state.definition.full_name, exc_info=True)
         told = step_error(error, PERMANENT, secrets=secrets, sizes=sizes)
-        notes = [Annotation(ERROR_TYPE, {"error_type": told.type, "message": told.message, "backtrace": told.backtrace})]
+        notes = [
+            Annotation(ERROR_TYPE, {"error_type": told.type, "message": told.message, "backtrace": told.backtrace})
+        ]
     return tuple(Annotation(note.type, mask_values(note.value, secrets)) for note in notes)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from tasker.handlers.views import Task
     from tasker.runtime.context import Context
 
-_TASK_COMMANDS: Mapping[str, type[cmd.CancelTask | cmd.PauseTask | cmd.ResumeTask | cmd.RetryTask | cmd.ResolveTask]] = {
+_TASK_COMMANDS: Mapping[
+    str, type[cmd.CancelTask | cmd.PauseTask | cmd.ResumeTask | cmd.RetryTask | cmd.ResolveTask]
+] = {
     "cancel": cmd.CancelTask,
     "pause": cmd.PauseTask,
     "resume": cmd.ResumeTask,
@@ -111,13 +113,13 @@ class Operations:
 
     def cancel_step(self, task_id: str, step: str, by: By) -> Task:
         """Cancel a step and what can then no longer run."""
-        return self._execute(
-            task_id, cmd.CancelStep(now=self._now(), step=step, actor=by.actor, reason=by.reason)
-        )
+        return self._execute(task_id, cmd.CancelStep(now=self._now(), step=step, actor=by.actor, reason=by.reason))
 
     def update_step(self, task_id: str, step: str, by: By, *, inputs: object, retry_limit: int | None) -> Task:
         """Change a step's inputs or attempt limit."""
-        if retry_limit is not None and (isinstance(retry_limit, bool) or not isinstance(retry_limit, int) or retry_limit < 1):
+        if retry_limit is not None and (
+            isinstance(retry_limit, bool) or not isinstance(retry_limit, int) or retry_limit < 1
+        ):
             message = f"expected for retry_limit a whole number of at least 1, found {retry_limit!r}"
             raise InvalidRequest(f"$.retry_limit: {message}", problems={"$.retry_limit": message})
         sets_inputs = inputs is not None
@@ -189,5 +191,3 @@ class Operations:
         if ticket.known is None:
             raise TaskerError(f"the command on task {task_id} was settled without a state; this is a fault of Tasker")
         return context.view(ticket.known)
-
-

@@ -45,7 +45,9 @@ class Plans:
         if plan is None:
             encoded = self._log().definition(digest)
             if encoded is None:
-                message = f"expected the definition {digest.hex()} in the log, found none; restore the log from a backup"
+                message = (
+                    f"expected the definition {digest.hex()} in the log, found none; restore the log from a backup"
+                )
                 raise ChainBroken(message, position=None, expected=digest.hex(), found="nothing")
             plan = self.add(definition_codec.decode(encoded), digest, encoded)
         return plan

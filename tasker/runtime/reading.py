@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasker.catalog.patterns import Patterns
@@ -21,7 +22,7 @@ from tasker.runtime.sources import LogSource
 from tasker.runtime.streams import Known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tasker.codec.rows import StoredEvent
     from tasker.projections.filters import TaskFilter
@@ -113,6 +114,12 @@ for _name in ("created_at", "started_at", "completed_at"):
 ListedTask.status = _from_row("status", _status)  # type: ignore[assignment,method-assign]  # a property like the base's
 
 
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        message = f"expected for {name} a whole number of at least 0, found {value!r}"
+        raise InvalidRequest(message, problems={name: message})
+
+
 class Reading:
     """The use cases of whoever looks."""
 
@@ -144,7 +151,9 @@ class Reading:
     def _stream(self, task_id: str) -> bytes:
         stream = stream_id(task_id)
         if stream == self._context.office.control_id:
-            raise UnknownTask(f"expected a task id, found {task_id}, which is the stream of pauses; see events({task_id!r})")
+            raise UnknownTask(
+                f"expected a task id, found {task_id}, which is the stream of pauses; see events({task_id!r})"
+            )
         return stream
 
     def _known_at(self, task_id: str, stream: bytes, at: At) -> Known:
@@ -175,7 +184,9 @@ class Reading:
             message = f"expected for at a version (int), a Position or an aware datetime, found {at!r}"
             raise InvalidRequest(message, problems={"at": message})
         if not found:
-            raise UnknownTask(f"task {task_id} did not exist yet at {point}; it was created at position {rows[0].position}")
+            raise UnknownTask(
+                f"task {task_id} did not exist yet at {point}; it was created at position {rows[0].position}"
+            )
         return found
 
     def tasks(self, wanted: TaskFilter, *, limit: int, cursor: str | None, at_least: int | None) -> TaskPage:
@@ -203,22 +214,25 @@ class Reading:
         return load
 
     def events(
-        self, task_id: str | None, *, after: int, types: object, limit: int | None
+        self, task_id: str | None, *, after: int, types: str | Iterable[str] | None, limit: int | None
     ) -> Iterator[RecordedEvent]:
-        """Give events in order, of one stream or of the whole log, lazily."""
-        patterns = None if types is None else Patterns(types)  # type: ignore[arg-type]  # checked by Patterns itself
-        given = 0
-        for row in self._rows(task_id, after):
-            if patterns is None or patterns.matches(row.type):
-                if limit is not None and given >= limit:
-                    return
-                given += 1
-                yield RecordedEvent(row)
+        """Give events in order, of one stream or of the whole log, lazily; nothing behind the last one given is read.
 
-    def _rows(self, task_id: str | None, after: int) -> Iterator[StoredEvent]:
+        Raises:
+            InvalidRequest: `after`, `limit` or `types` is wrong; raised by the call, not by the first event.
+            UnknownTask: `task_id` is no id.
+        """
+        _check_count("after", after)
+        _check_count("limit", 0 if limit is None else limit)
+        patterns = None if types is None else Patterns(types)
+        rows = self._rows(None if task_id is None else stream_id(task_id), after)
+        found = (RecordedEvent(row) for row in rows if patterns is None or patterns.matches(row.type))
+        return found if limit is None else islice(found, limit)
+
+    def _rows(self, stream: bytes | None, after: int) -> Iterator[StoredEvent]:
         log = self._context.log()
-        if task_id is not None:
-            stream, version = stream_id(task_id), 0
+        if stream is not None:
+            version = 0
             while rows := log.stream(stream, after=version, limit=_PAGE):
                 yield from (row for row in rows if row.position > after)
                 version = rows[-1].version

@@ -50,7 +50,9 @@ class _Checked(type):
                 problem = f"unknown field {name!r}.{near(name, known)}"
                 raise InvalidRequest(f"$.{name}: {problem}", problems={f"$.{name}": problem})
         if "name" not in values:
-            raise InvalidRequest("$.name: expected the name of a definition, found none", problems={"$.name": "required"})
+            raise InvalidRequest(
+                "$.name: expected the name of a definition, found none", problems={"$.name": "required"}
+            )
         built: _T = type.__call__(cls, **values)
         return built
 
@@ -193,5 +195,3 @@ def request_of(request: TaskRequest | Mapping[str, Json] | None, values: Mapping
 
 def _built(values: Mapping[str, Json]) -> TaskRequest:
     return _Checked.__call__(TaskRequest, **values)
-
-

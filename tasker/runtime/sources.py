@@ -42,7 +42,9 @@ class LogSource:
 class DraftSource:
     """Reads the stream of one task together with events that are decided and not appended yet."""
 
-    def __init__(self, log: Callable[[], EventLog], stream_id: bytes, before: Task, events: Sequence[TaskStreamEvent]) -> None:
+    def __init__(
+        self, log: Callable[[], EventLog], stream_id: bytes, before: Task, events: Sequence[TaskStreamEvent]
+    ) -> None:
         """Take the state in the log and what follows it."""
         header = log().header(stream_id)
         recorded = LogSource(log, stream_id, before.version)

@@ -74,10 +74,16 @@ class Streams:
         after = known.task.version if known else 0
         rows = self._log().stream(stream_id, after=after)
         if known is None and not rows:
-            raise UnknownTask(f"expected the id of a task of this log, found {text_id(stream_id)}, which it does not hold")
+            raise UnknownTask(
+                f"expected the id of a task of this log, found {text_id(stream_id)}, which it does not hold"
+            )
         if not rows and known is not None:
             return known
-        task = known.task if known else blank(text_id(stream_id), self._plans.get(rows[0].header.definition_digest).definition)
+        task = (
+            known.task
+            if known
+            else blank(text_id(stream_id), self._plans.get(rows[0].header.definition_digest).definition)
+        )
         known = Known(fold_stream(task.definition, task.id, rows, initial=task), rows[-1].position)
         self.put(stream_id, known)
         return known

@@ -18,7 +18,7 @@ from tasker.runtime.request import TaskRequest, request_of
 from tasker.runtime.ticket import Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tasker.definitions.registry import Entry
     from tasker.handlers.views import Task
@@ -128,9 +128,11 @@ class Submission:
                 "bypass_steps": list(asked.bypass_steps),
             }
             return f"strict:{strict_identity(said)}"
-        if callable(strategy) and isinstance(made := strategy(asked), str):
+        if callable(strategy) and isinstance(made := _called(strategy, asked), str):
             return f"own:{made}"
-        message = f"expected identity_strategy {ALWAYS_UNIQUE}, {STRICT} or a callable that gives a text, found {strategy!r}"
+        message = (
+            f"expected identity_strategy {ALWAYS_UNIQUE}, {STRICT} or a callable that gives a text, found {strategy!r}"
+        )
         raise InvalidDefinition(message)
 
     def _answer(self, asked: TaskRequest, ticket: Ticket) -> Task:
@@ -163,6 +165,14 @@ class Submission:
                 f" (recorded: {recorded}, given: {given}); use another idempotency_key, or repeat the same request"
             )
             raise Conflict(message, field=name)
+
+
+def _called(strategy: Callable[[TaskRequest], object], asked: TaskRequest) -> object:
+    try:
+        return strategy(asked)
+    except Exception as error:
+        message = f"expected identity_strategy to give a text, found that it raised {type(error).__qualname__}: {error}"
+        raise InvalidDefinition(message) from error
 
 
 def _chunks(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import threading
 
-    from tasker.domain.commands import ControlCommand, TaskCommand
     from tasker.codec.rows import StreamHeader
+    from tasker.domain.commands import ControlCommand, TaskCommand
     from tasker.runtime.plans import Plan
     from tasker.runtime.slots import Running
     from tasker.runtime.streams import Known

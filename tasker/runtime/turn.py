@@ -2,100 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from tasker.codec.encode import encode
-from tasker.domain import events as ev
+from tasker.codec.rows import StreamHeader
 from tasker.domain.commands import CreateTask, PauseScope, ResumeScope
 from tasker.domain.control import decide_control, evolve_control
 from tasker.domain.decide import react
 from tasker.domain.status import TaskStatus
 from tasker.domain.task import Task, blank
-from tasker.domain.work import WorkChange, WorkItem, changes, item_of, task_item, TASK
+from tasker.domain.work import changes
 from tasker.errors import LogUnavailable, TaskerError
 from tasker.instrument import logger
-from tasker.log.port import Append, Appended, IdentityTaken, StreamHeader
+from tasker.log.port import Append, Appended, IdentityTaken
+from tasker.runtime.staged import Staged
 from tasker.runtime.streams import Known
 
 if TYPE_CHECKING:
     from tasker.domain.commands import StartStep, TaskCommand
     from tasker.domain.control import Control
     from tasker.domain.events import ControlEvent, TaskStreamEvent
-    from tasker.log.port import NewEvent
+    from tasker.log.port import AppendResult, VersionConflict
     from tasker.runtime.commander import Office
-    from tasker.runtime.plans import Plan
     from tasker.runtime.ticket import Ticket
 
 _log = logger("runtime")
 CONTROL_HEADER = StreamHeader("$control", "$control", "0.0.0", bytes(32), None, None)
 _ENDED = frozenset({TaskStatus.COMPLETE, TaskStatus.ERROR})
-
-
-class Started(NamedTuple):
-    """An attempt that is durable and whose handler may now run; `task` is the state with it."""
-
-    stream_id: bytes
-    task: Task
-    number: int
-
-
-class Staged:
-    """What a turn has decided for one task so far."""
-
-    __slots__ = ("base", "changes", "claimed", "created", "events", "fresh", "position", "task", "tickets")
-
-    def __init__(self, base: Task, position: int, created: tuple[Plan, StreamHeader] | None, *, fresh: bool) -> None:
-        """Begin at a state; `fresh` if it was read from the log in this turn."""
-        self.base = base
-        self.task = base
-        self.position = position
-        self.created = created
-        self.fresh = fresh
-        self.events: list[TaskStreamEvent] = []
-        self.tickets: list[Ticket] = []
-        self.claimed: list[int] = []
-        self.changes: dict[int, WorkItem | None] = {}
-
-    def take(self, events: tuple[TaskStreamEvent, ...], task: Task) -> None:
-        """Add a decision."""
-        self.events.extend(events)
-        self.task = task
-
-    def work(self) -> list[WorkChange]:
-        """Give the changes of live work, with what was claimed after they were first computed."""
-        for number in self.claimed:
-            self.changes[number] = item_of(self.task, number)
-        if self.claimed and self.task.timeout_at is not None:
-            self.changes[TASK] = task_item(self.task)
-        return list(self.changes.items())
-
-
-class Runs(Protocol):
-    """What the leader asks of a runner, and tells it; without a runner nothing is claimed."""
-
-    def claim(self, turn: Turn) -> None:
-        """Start what may start."""
-
-    def committed(self, turn: Turn, won: dict[bytes, Staged]) -> None:
-        """Take note of what became durable."""
-
-    def lost(self, stream_id: bytes, task: Task | None) -> None:
-        """Take note that decisions on a stream were thrown away; its state is `task`, or not known."""
-
-    def run_hook(self, ticket: Ticket, staged: Staged, task: Task, events: tuple[TaskStreamEvent, ...]) -> None:
-        """Run the task's hook before a report that would end it, then hand the report in again."""
-
-    def control_changed(self) -> None:
-        """Take note that pauses of scopes changed."""
-
-    def lift(self) -> None:
-        """Look again at held steps."""
-
-    def appended(self, first: int, last: int) -> None:
-        """Take note of the positions that this process appended."""
-
-    def wake(self) -> bool:
-        """Have a thread of the runner lead; False if it has none."""
 
 
 class Turn:
@@ -121,7 +54,7 @@ class Turn:
         if self.office.runs is not None:
             self.office.runs.claim(self)
         writing = {stream_id: staged for stream_id, staged in self.staged.items() if staged.events}
-        appends = [self._append(stream_id, staged) for stream_id, staged in writing.items()]
+        appends = [staged.append(stream_id, self.office.event_id) for stream_id, staged in writing.items()]
         if self._control_events:
             appends.append(self._control_append())
         try:
@@ -195,9 +128,7 @@ class Turn:
         task_id = self.office.text_id(ticket.stream_id)
         return Staged(blank(task_id, plan.definition), 0, (plan, header), fresh=True)
 
-    def _react(
-        self, ticket: Ticket, staged: Staged, command: TaskCommand
-    ) -> tuple[tuple[TaskStreamEvent, ...], Task]:
+    def _react(self, ticket: Ticket, staged: Staged, command: TaskCommand) -> tuple[tuple[TaskStreamEvent, ...], Task]:
         """Decide; before a refusal or a silent repeat is believed, the state is brought up to date with the log."""
         try:
             events, task = react(staged.task, command)
@@ -233,31 +164,6 @@ class Turn:
         self._control_events.extend(events)
         self._control_tickets.append(ticket)
 
-    def _append(self, stream_id: bytes, staged: Staged) -> Append:
-        numbers = staged.base.definition.graph.ordinal
-        first: bytes | None = None
-        status = staged.base.status
-        rows: list[NewEvent] = []
-        for event in staged.events:
-            event_id = self.office.event_id()
-            number = None
-            if isinstance(event, ev.TaskEvent):
-                status = event.status
-            elif isinstance(event, ev.StepEvent | ev.CustomEvent):
-                number = numbers[event.step]
-            rows.append(encode(event, event_id=event_id, number=number, status=status, causation_id=first))
-            first = first or event_id
-        created = staged.created
-        return Append(
-            stream_id,
-            staged.base.version,
-            rows,
-            created[1] if created else None,
-            (created[0].digest, created[0].encoded) if created else None,
-            staged.work(),
-            any(isinstance(event, ev.TaskErased) for event in staged.events),
-        )
-
     def _control_append(self) -> Append:
         rows = [
             encode(event, event_id=self.office.event_id(), number=None, status=TaskStatus.PENDING)
@@ -266,18 +172,16 @@ class Turn:
         version = self.office.control.version
         return Append(self.office.control_id, version, rows, None if version else CONTROL_HEADER)
 
-    def _settle(self, by_stream: dict[bytes, object], results: list[object]) -> None:
+    def _settle(self, by_stream: dict[bytes, AppendResult], results: list[AppendResult]) -> None:
         """Make known what won, and hand back what lost for another decision on a newer state."""
         office = self.office
-        won: dict[bytes, Staged] = {}
-        for stream_id, staged in self.staged.items():
-            result = by_stream.get(stream_id)
+        won = {stream_id: self.staged[stream_id] for stream_id, one in by_stream.items() if isinstance(one, Appended)}
+        for stream_id, result in by_stream.items():
             if isinstance(result, Appended):
-                staged.position = result.last
-                won[stream_id] = staged
-                office.streams.put(stream_id, Known(staged.task, result.last))
-            elif result is not None:
-                self._lost(stream_id, staged, result)
+                won[stream_id].position = result.last
+                office.streams.put(stream_id, Known(won[stream_id].task, result.last))
+            else:
+                self._lost(stream_id, self.staged[stream_id], result)
         if self._control_tickets:
             self._settle_control(results)
         ranges = [result for result in results if isinstance(result, Appended)]
@@ -287,12 +191,9 @@ class Turn:
             office.runs.committed(self, won)
         for stream_id, staged in self.staged.items():
             if stream_id in won or not staged.events:
-                known = Known(staged.task, staged.position)
-                for ticket in staged.tickets:
-                    ticket.known = known
-                    ticket.settle()
+                staged.settle()
 
-    def _lost(self, stream_id: bytes, staged: Staged, result: object) -> None:
+    def _lost(self, stream_id: bytes, staged: Staged, result: VersionConflict | IdentityTaken) -> None:
         office = self.office
         if isinstance(result, IdentityTaken):
             for ticket in staged.tickets:
@@ -304,7 +205,7 @@ class Turn:
         if office.runs is not None:
             office.runs.lost(stream_id, known.task)
 
-    def _settle_control(self, results: list[object]) -> None:
+    def _settle_control(self, results: list[AppendResult]) -> None:
         office = self.office
         if not self._control_events or isinstance(results[-1], Appended):
             office.control = self._control

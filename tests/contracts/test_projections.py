@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from tasker.domain import events as ev
-from tasker.errors import LogUnavailable, ProjectionBehind, UnsupportedEvent
+from tasker.errors import LogUnavailable, ProjectionBehind, TaskerError, UnsupportedEvent
 from tasker.projections import Projections, TaskFilter
 from tasker.projections.generation import current
 from tasker.projections.tables import tables_of
@@ -240,6 +240,36 @@ def test_an_interrupted_rebuild_leaves_the_old_rows(store):
     with store.reading() as connection:
         numbers = connection.exec_driver_sql("SELECT generation FROM projection_generations_v1").scalars().all()
     assert numbers == [models.status().generation]
+
+
+def test_a_rebuild_writes_in_pieces(store, monkeypatch):
+    """A rebuild keeps only some tasks in memory at a time, and tells how far it is."""
+    from tasker.projections import rebuild
+
+    monkeypatch.setattr(rebuild, "_TASKS_AT_ONCE", 3)
+    populate(store.log, Random(12), [], rounds=60)
+    models, told = served(store), []
+    before = contents(store)
+    models.rebuild(lambda at, all_: told.append((at, all_)))
+    assert contents(store) == before
+    assert told == sorted(told)
+    assert told[-1] == (store.log.head(), store.log.head())
+
+
+def test_the_later_of_two_rebuilds_wins(store):
+    """A rebuild that was overtaken by a later one stops, says so, and leaves the later one's rows."""
+    populate(store.log, Random(13), [], rounds=60)
+    models, later = served(store), []
+    before = contents(store)
+
+    def overtake(_at, _all):
+        if not later:
+            later.append(models.rebuild())
+
+    with pytest.raises(TaskerError, match="later rebuild"):
+        models.rebuild(overtake)
+    assert contents(store) == before
+    assert models.status()[3:] == (3, None, None)
 
 
 def test_a_log_that_lost_its_tail_stops_the_read_models(store):

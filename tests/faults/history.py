@@ -24,6 +24,7 @@ PATIENCE = 60.0
 _STOP_SECONDS = 15.0
 _LOOK_SECONDS = 0.005
 _DEAD_BY_KILL = -9
+_DEAD_BEFORE_IT_LISTENED = -15
 _OPERATORS = ("cancel", "pause", "pause", "pause_scope", "pause_scope", "retry", "retry", "resolve", "reset_step")
 
 
@@ -145,6 +146,7 @@ class History:
             self._kill()
 
     def _over(self) -> bool:
+        self.follower.look(lambda: self.rng.random() / 5)
         return self.submitter.exitcode == 0 and not self.follower.live() and not self.paused and self._complete()
 
     def _complete(self) -> bool:
@@ -175,16 +177,13 @@ class History:
     def _kill(self) -> None:
         """Kill the worker, at times the submitter too; then, if all is quiet, look at the log before the restart."""
         inspected = self.rng.random() < 0.3
-        if self.submitter.is_alive() and (inspected or self.rng.random() < 0.3):
+        if inspected or self.rng.random() < 0.3:
             self._end(self.submitter)
-        if self.rng.random() < 0.1:
+        if inspected and self.rng.random() < 0.2:
             self.worker.terminate()
             self.worker.join(_STOP_SECONDS)
         at = time.time()
-        if self.worker.is_alive():
-            self._end(self.worker)
-        else:
-            inspected = True
+        self._end(self.worker)
         if inspected:
             self._check(final=False)
         elif self._due():
@@ -192,9 +191,10 @@ class History:
         self._start_worker()
 
     def _end(self, process) -> None:
-        process.kill()
+        if process.is_alive():
+            process.kill()
+            self.outcome.kills += 1
         process.join()
-        self.outcome.kills += 1
 
     def _due(self) -> bool:
         """Say whether a successor has something to start at once."""
@@ -222,7 +222,7 @@ class History:
         """Let the last worker stop as it is asked to."""
         self.worker.terminate()
         self.worker.join(_STOP_SECONDS)
-        if self.worker.exitcode != 0:
+        if self.worker.exitcode not in (0, _DEAD_BEFORE_IT_LISTENED):
             self._tell("a_worker_stops", [f"asked by SIGTERM, it ended with {self.worker.exitcode}"])
 
     # --- people ---

@@ -186,3 +186,13 @@ def test_a_traceback_only_with_debug(shell):
     assert "Traceback" not in shell("tasks").err
     done = shell("tasks", "--debug")
     assert (done.code, "Traceback" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", ["audit verify", "projections rebuild", "replay", "tasks", "show ID", "why ID"])
+def test_a_terminal_gets_tables_and_progress(shell, failed, monkeypatch, arguments):
+    """On a terminal every command shows the same facts, with progress of what is long on stderr."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    done = shell(*arguments.replace("ID", failed).split())
+    assert done.code == 0
+    assert done.out.strip()
+    assert "Traceback" not in done.err

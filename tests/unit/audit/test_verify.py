@@ -79,6 +79,16 @@ def test_names_the_first_changed_position(store, statement):
     assert "position 17" in str(broken.value)
 
 
+def test_what_stands_before_an_unreadable_row_comes_first(store):
+    """A row that cannot be read hides no earlier one that is wrong, on the same page or not."""
+    populate(store.log, Random(2), [], rounds=60)
+    raw(store, "UPDATE events SET actor = CAST(x'ff' AS TEXT) WHERE position = 20")
+    raw(store, "UPDATE events SET data = x'00' WHERE position = 18")
+    with pytest.raises(ChainBroken) as broken:
+        Audit(store).verify()
+    assert broken.value.position == 18
+
+
 def test_a_payload_that_is_gone(store):
     """A payload that is NULL without `task.erased` behind it is named, also where a later row is broken too."""
     populate(store.log, Random(3), [], rounds=60)

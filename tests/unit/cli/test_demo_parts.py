@@ -9,7 +9,9 @@ from tasker.cli.demo import handlers
 from tasker.cli.demo.crew import Crew, DemoFailed
 from tasker.cli.demo.gateway import DECLINED, Gateway
 from tasker.cli.demo.play import Story
+from tasker.cli.demo.progress import Bar
 from tasker.cli.demo.watch import Watch
+from tasker.cli.output import Output
 
 STEPS = 7
 
@@ -72,3 +74,16 @@ def test_nobody_at_work_cannot_be_killed(tmp_path):
     """Without a worker there is nothing to kill."""
     with Crew(tmp_path, "memory://", "http://127.0.0.1:9", slots=1) as crew, pytest.raises(DemoFailed):
         crew.kill()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_is_shown_everywhere(capsys, monkeypatch, is_terminal):
+    """A terminal gets a bar that goes away, a pipe some lines; what is said is seen in both."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal, raising=False)
+    with Bar(Output(json_lines=False), steps=10, orders=2) as bar:
+        for steps in range(11):
+            bar.at(steps, steps // 5)
+        bar.say("a [red]worker[/red] starts")
+    shown = capsys.readouterr().out
+    assert "a [red]worker[/red] starts" in shown
+    assert is_terminal or shown.count("orders ended") == 5

@@ -1,0 +1,50 @@
+"""What the disk allows: the cost of making bytes durable in a folder, without and with SQLite."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from bench.sums import middle
+
+_ROW = "INSERT INTO rows (a, b, c) VALUES (?, ?, ?)"
+
+
+def syncs(folder: Path, times: int) -> float:
+    """Give ordered writes of 4 KiB, each followed by fdatasync, a second."""
+    block = os.urandom(4096)
+    file = os.open(folder / "syncs", os.O_WRONLY | os.O_CREAT)
+    try:
+        began = time.perf_counter()
+        for place in range(times):
+            os.pwrite(file, block, place * 4096)
+            os.fdatasync(file)
+        return times / (time.perf_counter() - began)
+    finally:
+        os.close(file)
+
+
+def commits(folder: Path, times: int) -> tuple[float, float]:
+    """Give the median seconds of one commit of two rows, and of five in order (WAL, synchronous=FULL)."""
+    connection = sqlite3.connect(folder / "floor.db", isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, a BLOB, b BLOB, c BLOB)")
+        taken = [_commit(connection) for _ in range(times)]
+    finally:
+        connection.close()
+    fives = [sum(taken[place : place + 5]) for place in range(0, times - 4, 5)]
+    return middle(taken), middle(fives)
+
+
+def _commit(connection: sqlite3.Connection) -> float:
+    values = (os.urandom(16), os.urandom(64), os.urandom(200))
+    began = time.perf_counter()
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_ROW, values)
+    connection.execute(_ROW, values)
+    connection.execute("COMMIT")
+    return time.perf_counter() - began

@@ -1,0 +1,166 @@
+"""What a runner may start: ready steps, best first, within slots, limits and pauses. It belongs to the leader alone."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tasker.domain.commands import StartStep
+from tasker.domain.control import pause_over
+from tasker.domain.work import WorkKind, item_of, next_in_line, obstacle, work
+from tasker.errors import LogUnavailable, TaskerError
+from tasker.instrument import logger
+from tasker.runtime.agenda import Agenda, Entry
+from tasker.runtime.slots import Running
+from tasker.runtime.ticket import Ticket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tasker.domain.commands import TaskCommand
+    from tasker.domain.task import Task
+    from tasker.domain.work import WorkItem
+    from tasker.runtime.commander import Office
+    from tasker.runtime.execution import Execution
+    from tasker.runtime.slots import Scopes, Slots
+    from tasker.runtime.staged import Staged
+    from tasker.runtime.turn import Turn
+
+_log = logger("runner")
+UNREADABLE = "log"
+"""Holds steps whose task could not be read; lifted by the next turn."""
+
+
+class Claiming:
+    """The agenda of one runner, and the claims of the present turn."""
+
+    def __init__(self, office: Office, execution: Execution, slots: Slots, worker_id: str) -> None:
+        """Start with nothing to do and switched off."""
+        self.agenda = Agenda()
+        self.on = False
+        self._office = office
+        self._execution = execution
+        self._slots = slots
+        self._worker_id = worker_id
+        self._claims: list[tuple[bytes, int, Scopes]] = []
+
+    def claim(self, turn: Turn) -> None:
+        """Start as many ready steps as there are free slots, best first, in the append of this turn."""
+        agenda, now = self.agenda, turn.now
+        for ticket in turn.batch:
+            if ticket.returns is not None and ticket not in turn.postponed:
+                self.give_back(ticket.returns)
+                ticket.returns = None
+        for stream_id, staged in turn.staged.items():
+            self._note(stream_id, staged, now)
+        self._claims = []
+        if not self.on or self._office.is_stalled:
+            return
+        agenda.lift(UNREADABLE)
+        for entry in agenda.pop_due(now):
+            self.later(entry.stream_id, partial(self._execution.expiry, entry.stream_id, entry.item))
+        free = self._slots.free
+        while free > 0 and (ready := agenda.pop_ready()) is not None:
+            free -= self._try(turn, ready)
+
+    def started(self, won: dict[bytes, Staged]) -> list[Running]:
+        """Give the attempts of this turn that became durable; the slots of the others come back."""
+        running: list[Running] = []
+        for stream_id, number, scopes in self._claims:
+            staged = won.get(stream_id)
+            if staged is None:
+                self._slots.release(scopes)
+            else:
+                running.append(Running(stream_id, staged.task, number, scopes))
+        self._claims = []
+        return running
+
+    def unclaim(self, stream_id: bytes) -> None:
+        """Give back the slots that this turn took for a task whose decisions were thrown away."""
+        for claimed, _, scopes in self._claims:
+            if claimed == stream_id:
+                self._slots.release(scopes)
+        self._claims = [claim for claim in self._claims if claim[0] != stream_id]
+
+    def note_all(self, stream_id: bytes, task: Task) -> Iterable[WorkItem]:
+        """Note everything that waits in a task; gives what runs in it."""
+        now = self._office.now()
+        running: list[WorkItem] = []
+        for item in work(task).values():
+            if item.kind is WorkKind.RUNNING:
+                running.append(item)
+            else:
+                self.agenda.add(stream_id, item, now)
+        return running
+
+    def note_next(self, stream_id: bytes, task: Task, now: int) -> None:
+        """Note the step that a task which is not concurrent may start next."""
+        number = next_in_line(task, now)
+        item = None if number is None else item_of(task, number)
+        if item is not None:
+            self.agenda.add(stream_id, item, now)
+
+    def give_back(self, running: Running) -> None:
+        """Take back a slot, and look again at what its limits held."""
+        self._slots.release(running.scopes)
+        for scope in running.scopes:
+            self.agenda.lift(f"limit:{scope}")
+
+    def later(self, stream_id: bytes, make: Callable[[], TaskCommand]) -> None:
+        """Put a command of the engine's own into the inbox; a task that cannot be read here is left to others."""
+        try:
+            ticket = Ticket(stream_id, make())
+        except TaskerError as error:
+            _log.warning("a task is left to others: %s", error)
+            return
+        ticket.report = True
+        self._office.inbox.put(ticket)
+
+    def _note(self, stream_id: bytes, staged: Staged, now: int) -> None:
+        """Put what changed for a task on the agenda; of one that is not concurrent only the next in line."""
+        concurrent = staged.task.definition.concurrent
+        for item in staged.changes.values():
+            if item is None or item.kind is WorkKind.RUNNING:
+                continue
+            if concurrent or item.kind is not WorkKind.READY or (item.due or 0) > now:
+                self.agenda.add(stream_id, item, now)
+        if not concurrent and staged.events:
+            self.note_next(stream_id, staged.task, now)
+
+    def _try(self, turn: Turn, entry: Entry) -> bool:
+        """Claim one ready step if nothing keeps it; True if it was claimed."""
+        staged = self._staged(turn, entry)
+        if staged is None:
+            return False
+        task, number = staged.task, entry.item.step
+        if task.steps[number].attempt != entry.item.attempt or obstacle(task, number, turn.now) is not None:
+            return False
+        scopes = self._slots.scopes(task.definition, number)
+        reason = self._reason(task, number, scopes)
+        if reason is not None:
+            self.agenda.hold(reason, entry)
+            return False
+        turn.start(staged, StartStep(now=turn.now, step=task.definition.graph.names[number], worker_id=self._worker_id))
+        self._slots.take(scopes)
+        self._claims.append((entry.stream_id, number, scopes))
+        return True
+
+    def _staged(self, turn: Turn, entry: Entry) -> Staged | None:
+        try:
+            return turn.stage(entry.stream_id)
+        except LogUnavailable as error:
+            self.agenda.hold(UNREADABLE, entry)
+            self._office.stalled(error)
+        except TaskerError as error:
+            _log.warning("a step is left to others: %s", error)
+        return None
+
+    def _reason(self, task: Task, number: int, scopes: Scopes) -> str | None:
+        """Say what holds a ready step back here, or None."""
+        pause = pause_over(self._office.control, task.definition, number)
+        if pause is not None:
+            return f"pause:{pause[0]}"
+        full = self._slots.full(scopes)
+        if full is not None:
+            return f"limit:{full}"
+        return self._execution.lacking(task, number)

@@ -1,0 +1,113 @@
+"""What a turn of the leader works on: the decisions for one task so far, and what the leader asks of a runner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tasker.codec.encode import encode
+from tasker.codec.rows import NewEvent, StreamHeader
+from tasker.domain import events as ev
+from tasker.domain.work import TASK, WorkChange, WorkItem, item_of, task_item
+from tasker.log.port import Append
+from tasker.runtime.streams import Known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasker.domain.events import TaskStreamEvent
+    from tasker.domain.task import Task
+    from tasker.runtime.plans import Plan
+    from tasker.runtime.ticket import Ticket
+    from tasker.runtime.turn import Turn
+
+
+class Staged:
+    """What a turn has decided for one task so far."""
+
+    __slots__ = ("base", "changes", "claimed", "created", "events", "fresh", "position", "task", "tickets")
+
+    def __init__(self, base: Task, position: int, created: tuple[Plan, StreamHeader] | None, *, fresh: bool) -> None:
+        """Begin at a state; `fresh` if it was read from the log in this turn."""
+        self.base = base
+        self.task = base
+        self.position = position
+        self.created = created
+        self.fresh = fresh
+        self.events: list[TaskStreamEvent] = []
+        self.tickets: list[Ticket] = []
+        self.claimed: list[int] = []
+        self.changes: dict[int, WorkItem | None] = {}
+
+    def take(self, events: tuple[TaskStreamEvent, ...], task: Task) -> None:
+        """Add a decision."""
+        self.events.extend(events)
+        self.task = task
+
+    def settle(self) -> None:
+        """Tell everybody whose command led here."""
+        known = Known(self.task, self.position)
+        for ticket in self.tickets:
+            ticket.known = known
+            ticket.settle()
+
+    def work(self) -> list[WorkChange]:
+        """Give the changes of live work, with what was claimed after they were first computed."""
+        for number in self.claimed:
+            self.changes[number] = item_of(self.task, number)
+        if self.claimed and self.task.timeout_at is not None:
+            self.changes[TASK] = task_item(self.task)
+        return list(self.changes.items())
+
+    def append(self, stream_id: bytes, event_id: Callable[[], bytes]) -> Append:
+        """Give everything decided as one append; its later events name the first as their cause."""
+        numbers = self.base.definition.graph.ordinal
+        first: bytes | None = None
+        status = self.base.status
+        rows: list[NewEvent] = []
+        for event in self.events:
+            own = event_id()
+            number = None
+            if isinstance(event, ev.TaskEvent):
+                status = event.status
+            elif isinstance(event, ev.StepEvent | ev.CustomEvent):
+                number = numbers[event.step]
+            rows.append(encode(event, event_id=own, number=number, status=status, causation_id=first))
+            first = first or own
+        created = self.created
+        return Append(
+            stream_id,
+            self.base.version,
+            rows,
+            created[1] if created else None,
+            (created[0].digest, created[0].encoded) if created else None,
+            self.work(),
+            any(isinstance(event, ev.TaskErased) for event in self.events),
+        )
+
+
+class Runs(Protocol):
+    """What the leader asks of a runner, and tells it; without a runner nothing is claimed."""
+
+    def claim(self, turn: Turn) -> None:
+        """Start what may start."""
+
+    def committed(self, turn: Turn, won: dict[bytes, Staged]) -> None:
+        """Take note of what became durable."""
+
+    def lost(self, stream_id: bytes, task: Task | None) -> None:
+        """Take note that decisions on a stream were thrown away; its state is `task`, or not known."""
+
+    def run_hook(self, ticket: Ticket, staged: Staged, task: Task, events: tuple[TaskStreamEvent, ...]) -> None:
+        """Run the task's hook before a report that would end it, then hand the report in again."""
+
+    def control_changed(self) -> None:
+        """Take note that pauses of scopes changed."""
+
+    def lift(self) -> None:
+        """Look again at held steps."""
+
+    def appended(self, first: int, last: int) -> None:
+        """Take note of the positions that this process appended."""
+
+    def wake(self) -> bool:
+        """Have a thread of the runner lead; False if it has none."""

@@ -197,7 +197,8 @@ class Bus:
     def _tell(self, first: int, last: int) -> None:
         """Read a page and tell it; what could not be read stays queued."""
         try:
-            page = self._log_source().tail(first - 1, limit=last - first + 1)
+            log = self._log_source()
+            page = log.tail(first - 1, limit=last - first + 1)
         except TaskerError:
             with self._changed:
                 self._ranges.appendleft((first, last))
@@ -205,4 +206,4 @@ class Bus:
         for stored in page:
             if self._closed or stored.position > last:
                 return
-            self._receivers.tell(stored)
+            self._receivers.tell(stored, log.log_id)

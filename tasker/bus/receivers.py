@@ -72,7 +72,7 @@ class Receivers:
             self._changed()
         return lambda: self._remove(receiver)
 
-    def tell(self, stored: StoredEvent) -> None:
+    def tell(self, stored: StoredEvent, log_id: bytes) -> None:
         """Call every receiver that wants an event."""
         wanted = self._by_type.get(stored.type)
         if wanted is None:
@@ -85,7 +85,7 @@ class Receivers:
             count("tasker.bus_unsupported", event=stored.type)
             logger("bus").warning("the bus passes an event over: %s", error, extra={"event": stored.type})
             return
-        event = RecordedEvent(stored)
+        event = RecordedEvent(stored, log_id)
         for receiver in wanted:
             receiver(event)
 

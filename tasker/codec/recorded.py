@@ -25,11 +25,12 @@ CONTROL_NAMESPACE = CONTROL_STREAM
 class RecordedEvent:
     """One immutable event of the log; `body` is read from the stored bytes when it is first asked for."""
 
-    __slots__ = ("_body", "_stored")
+    __slots__ = ("_body", "_log_id", "_stored")
 
-    def __init__(self, stored: StoredEvent) -> None:
-        """Take the stored row."""
+    def __init__(self, stored: StoredEvent, log_id: bytes = b"") -> None:
+        """Take the stored row and the id of its log, which the CloudEvents form names."""
         self._stored = stored
+        self._log_id = log_id
         self._body: Mapping[str, Json] | None = None
 
     @property
@@ -140,16 +141,12 @@ class RecordedEvent:
         """Show type, place and stream."""
         return f"RecordedEvent({self.type!r}, position={self.position}, stream_id={self.stream_id!r}, version={self.version})"
 
-    def cloudevent(self, log_id: str) -> dict[str, Json]:
-        """Give the CloudEvents 1.0 form.
-
-        Args:
-            log_id: The id of the log, for the `source`.
-        """
+    def cloudevent(self) -> dict[str, Json]:
+        """Give the CloudEvents 1.0 form: `source` names log and namespace, extensions carry the envelope."""
         event: dict[str, Json] = {
             "specversion": "1.0",
             "id": self.event_id,
-            "source": f"/tasker/{log_id}/{self.namespace or CONTROL_STREAM}",
+            "source": f"/tasker/{self._log_id.hex()}/{self.namespace or CONTROL_STREAM}",
             "type": f"tasker.{self.type}",
             "subject": self.stream_id,
             "time": rfc3339(self._stored.time),

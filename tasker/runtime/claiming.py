@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from tasker.domain.commands import StartStep
 from tasker.domain.control import pause_over
-from tasker.domain.work import WorkKind, item_of, next_in_line, obstacle, work
+from tasker.domain.work import WorkKind, item_of, next_in_line, obstacle, task_item, work
 from tasker.errors import LogUnavailable, TaskerError
 from tasker.instrument import logger
 from tasker.runtime.agenda import Agenda, Entry
@@ -58,7 +57,7 @@ class Claiming:
             return
         agenda.lift(UNREADABLE)
         for entry in agenda.pop_due(now):
-            self.later(entry.stream_id, partial(self._execution.expiry, entry.stream_id, entry.item))
+            self._expire(entry, now)
         free = self._slots.free
         while free > 0 and (ready := agenda.pop_ready()) is not None:
             free -= self._try(turn, ready)
@@ -72,6 +71,7 @@ class Claiming:
                 self._slots.release(scopes)
             else:
                 running.append(Running(stream_id, staged.task, number, scopes))
+                self._note_timeout(stream_id, staged)
         self._claims = []
         return running
 
@@ -126,6 +126,21 @@ class Claiming:
                 self.agenda.add(stream_id, item, now)
         if not concurrent and staged.events:
             self.note_next(stream_id, staged.task, now)
+
+    def _note_timeout(self, stream_id: bytes, staged: Staged) -> None:
+        """Note the timeout of a task whose time began with a claim: what `_note` saw was the state before it."""
+        item = task_item(staged.task)
+        if item is not None and staged.task.timeout_at != staged.base.timeout_at:
+            self.agenda.add(stream_id, item, self._office.now())
+
+    def _expire(self, entry: Entry, now: int) -> None:
+        try:
+            command = self._execution.expiry(entry.stream_id, entry.item)
+        except LogUnavailable as error:
+            self.agenda.add(entry.stream_id, entry.item, now)
+            self._office.stalled(error)
+            return
+        self.later(entry.stream_id, lambda: command)
 
     def _try(self, turn: Turn, entry: Entry) -> bool:
         """Claim one ready step if nothing keeps it; True if it was claimed."""

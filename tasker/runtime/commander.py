@@ -1,7 +1,7 @@
 """Leader and followers: whoever brings a command puts it into the inbox and tries to lead; the leader decides for all.
 
-A leader takes what waits, decides, appends once, makes it known, and repeats until the inbox is empty. The others wait for
-their own command or go on with other work. So one commit carries what many threads asked for, no thread is handed a
+A leader takes what waits, decides, appends once, makes it known, and repeats until the inbox is empty. The others wait
+for their own command or go on with other work. So one commit carries what many threads asked for, no thread is handed a
 decision it could make itself, and commands on one task never race within a process.
 """
 
@@ -190,7 +190,7 @@ class Commander:
         turn = Turn(self._office, self._office.inbox.take())
         try:
             turn.run()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a fault must reach everybody who waits, whatever it is
             _log.exception("a fault in the engine; what waited for this turn was told")
             turn.broken(error)
 

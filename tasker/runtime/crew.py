@@ -1,6 +1,6 @@
 """The threads that run handlers: as many as are needed at once, at most one for each slot.
 
-A thread that finds more work wakes one other, never all: handlers that return at once are run by few threads, handlers
+A thread that finds more work wakes one other, never all: handlers that return at once are run by few threads, those
 that block get as many as there are slots. A thread that leads keeps the next job for itself, so a chain changes no thread.
 """
 
@@ -133,7 +133,7 @@ class Crew:
     def _run(self, job: Job) -> None:
         try:
             job()
-        except Exception:
+        except Exception:  # noqa: BLE001 - a thread of the crew survives any fault, which is logged
             _log.exception("a fault in the engine outside of any handler; the thread goes on")
         finally:
             with self._lock:

@@ -1,4 +1,4 @@
-"""The use cases of one application: registration, submission, operators, reading, running. Faces only translate to these."""
+"""The use cases of one application: registration, submission, operators, reading, running; faces translate to these."""
 
 from __future__ import annotations
 

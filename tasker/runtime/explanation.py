@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasker.domain.why import Reason, World, why
+from tasker.domain.why import Reason, World, unreadable, why
+from tasker.errors import UnsupportedEvent
 from tasker.runtime.execution import missing_env
 from tasker.runtime.identity import stream_id
 
@@ -30,7 +31,10 @@ class Explanation:
             UnknownStep: It has no such step.
         """
         context = self._context
-        task = context.streams.current(stream_id(task_id)).task
+        try:
+            task = context.streams.current(stream_id(task_id)).task
+        except UnsupportedEvent as error:
+            return [unreadable(error)]
         context.office.refresh_control()
         return why(task, self._world(task), step)
 

@@ -1,4 +1,4 @@
-"""How streams are named: text ids and bytes, the control stream, and the digest under which a repeated request is found."""
+"""How streams are named: text ids and bytes, the control stream, the digest under which a repeated request is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operators' use cases: each turns a call into one command, with actor and reason, and gives the task as it then stands."""
+"""The operators' use cases: each turns a call into one command and gives the task as it then stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who reads the committed log in this process: read models, durable subscriptions and the bus, and the thread behind them."""
+"""Who reads the committed log in this process: read models, durable subscriptions, the bus, and the thread behind."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Readers:
                     pass
             except TaskerError as error:
                 _log.warning("reading the log failed and is tried again: %s", error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a reader's fault is logged and must not end the others
                 _log.exception("a reader met an error and is tried again")
             with self._changed:
                 if not self._stopping and not self._poked:

@@ -226,7 +226,8 @@ class Reading:
         _check_count("limit", 0 if limit is None else limit)
         patterns = None if types is None else Patterns(types)
         rows = self._rows(None if task_id is None else stream_id(task_id), after)
-        found = (RecordedEvent(row) for row in rows if patterns is None or patterns.matches(row.type))
+        log_id = self._context.log().log_id
+        found = (RecordedEvent(row, log_id) for row in rows if patterns is None or patterns.matches(row.type))
         return found if limit is None else islice(found, limit)
 
     def _rows(self, stream: bytes | None, after: int) -> Iterator[StoredEvent]:

@@ -1,4 +1,4 @@
-"""`TaskRequest`: what somebody asks for, checked before anything is appended; the same for Python, HTTP, CLI and Kafka."""
+"""`TaskRequest`: what somebody asks for, checked before anything is appended, whichever way it came."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The runner: finds ready steps, starts them within slots and limits, runs their handlers and reports.
 
-It works between `open` and `close`, under the one runner's lock of its log. What the leader calls runs under the leader's
-lock; everything else may be called from any thread.
+It works between `open` and `close`, under the one runner's lock of its log. What the leader calls runs under the
+leader's lock; everything else may be called from any thread.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ class LogSource:
 
     def history(self) -> Sequence[RecordedEvent]:
         """Give the stream up to the version."""
-        return [RecordedEvent(row) for row in self._log().stream(self._stream_id, limit=self._version)]
+        log = self._log()
+        return [RecordedEvent(row, log.log_id) for row in log.stream(self._stream_id, limit=self._version)]
 
 
 class DraftSource:

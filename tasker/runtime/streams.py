@@ -1,4 +1,4 @@
-"""The states of tasks, folded from the log and remembered; every read can be brought up to date with its stream's tail."""
+"""The states of tasks, folded from the log and remembered; a read brings one up to date with its stream's tail."""
 
 from __future__ import annotations
 

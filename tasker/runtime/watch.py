@@ -53,7 +53,7 @@ class Watch:
             try:
                 self._runner.tick()
                 self._runner.expire_attempts(self._threads.monotonic())
-            except Exception:
+            except Exception:  # noqa: BLE001 - without its watch a runner would not see time pass
                 _log.exception("the watch met an error and goes on")
             with self._changed:
                 if not self._stopping:

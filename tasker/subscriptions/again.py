@@ -45,7 +45,7 @@ def _matching(lane: Lane, log: EventLog, first: int, last: int) -> Iterator[Reco
         for stored in page:
             if stored.position <= last and lane.patterns.matches(stored.type):
                 supported(stored.code, stored.type, stored.schema_version, stored.position)
-                yield RecordedEvent(stored)
+                yield RecordedEvent(stored, log.log_id)
         if not page:
             return
         after = page[-1].position

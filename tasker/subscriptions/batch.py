@@ -181,7 +181,7 @@ class Batch:
     def _hand(self, stored: StoredEvent) -> BaseException | None:
         """Hand one event over; give what the subscriber raised."""
         try:
-            taken = self._lane.subscriber.deliver(RecordedEvent(stored))
+            taken = self._lane.subscriber.deliver(RecordedEvent(stored, self._log.log_id))
         except RAISED as error:
             return error
         if self._failures and taken is not False:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from tasker import PermanentError, RetryableError, StepHandler, TaskHandler, Wait
 
@@ -17,7 +19,7 @@ SUMMARY = "faults.summary"
 
 def note(word, step, task):
     """Add a line to the ledger in one write, so that a kill leaves all of it or nothing."""
-    line = f"{word} {task.id} {step.name} {step.attempt} {step.worker_id}\n"
+    line = f"{word} {task.id} {step.name} {step.attempt} {step.worker_id} {time.time_ns() // 1000}\n"
     ledger = os.open(os.environ[LEDGER], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(ledger, line.encode())
@@ -25,18 +27,32 @@ def note(word, step, task):
         os.close(ledger)
 
 
-def lines(path: Path) -> list[tuple[str, ...]]:
-    """Read a ledger: word, task, step, attempt and worker of each line."""
-    return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
+class Line(NamedTuple):
+    """A line of the ledger: what happened (start, effect, end), to which attempt, when (microseconds)."""
+
+    word: str
+    attempt: tuple[str, str, str, str]
+    time: int
 
 
-def begin(config, task, step):
-    """Leave the line of the start, and fail as the configuration says."""
+def lines(path: Path) -> list[Line]:
+    """Read a ledger."""
+    found = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+    return [Line(word, (task, step, number, worker), int(at)) for word, task, step, number, worker, at in found]
+
+
+@contextmanager
+def noted(config, task, step):
+    """Leave the lines of the start and of the end, and fail as the configuration says."""
     note("start", step, task)
-    if config.get("permanent"):
-        raise PermanentError("refused for good", code="NO")
-    if step.attempt <= config.get("fails", 0):
-        raise RetryableError("busy", retry_after=None)
+    try:
+        if config.get("permanent"):
+            raise PermanentError("refused for good", code="NO")
+        if step.attempt <= config.get("fails", 0):
+            raise RetryableError("busy")
+        yield
+    finally:
+        note("end", step, task)
 
 
 def finish(handler, task, step):
@@ -57,9 +73,9 @@ class Sync(StepHandler):
 
     def process(self, task, sequence, step):
         """Start, take a while, end."""
-        begin(self.config, task, step)
-        time.sleep(self.config.get("ms", 0) / 1000)
-        return finish(self, task, step)
+        with noted(self.config, task, step):
+            time.sleep(self.config.get("ms", 0) / 1000)
+            return finish(self, task, step)
 
 
 class Async(StepHandler):
@@ -69,9 +85,9 @@ class Async(StepHandler):
 
     async def process(self, task, sequence, step):
         """Start, take a while, end."""
-        begin(self.config, task, step)
-        await asyncio.sleep(self.config.get("ms", 0) / 1000)
-        return finish(self, task, step)
+        with noted(self.config, task, step):
+            await asyncio.sleep(self.config.get("ms", 0) / 1000)
+            return finish(self, task, step)
 
 
 class Hook(TaskHandler):

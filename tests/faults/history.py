@@ -286,7 +286,7 @@ class History:
             invariants.broken(evidence)
             + invariants.broken(
                 evidence,
-                [_named(invariants.bounds_hold, concurrency=self.place.concurrency, systems=plans.LIMITED),
+                [_named(invariants.bounds_hold, bounds=invariants.Bounds(self.place.concurrency, plans.LIMITED, ledger)),
                  _named(invariants.annotations_are_recorded_once, kind=SUMMARY),
                  _named(invariants.nothing_is_lost, acknowledged=self.place.acknowledgements()),
                  _named(invariants.effects_agree, ledger=ledger)],

@@ -20,6 +20,7 @@ from tasker.domain.work import work
 from tasker.errors import ChainBroken
 from tasker.log.port import Store
 from tests.faults.evidence import Evidence, Move
+from tests.faults.handlers import Line
 
 Violations = Iterator[str]
 _ENDS = {"step.completed", "step.failed", "step.abandoned", "step.cancelled", "step.resolved_manually"}
@@ -153,17 +154,38 @@ def paused_scopes_hold(evidence: Evidence) -> Violations:
                 yield f"{move.where}: the scope {pause[0]} is paused since before"
 
 
-def bounds_hold(evidence: Evidence, concurrency: int, systems: Mapping[str, int]) -> Violations:
+@dataclass(frozen=True)
+class Bounds:
+    """What may run at once.
+
+    Attributes:
+        concurrency: Slots of every worker.
+        systems: Limits by dependent system.
+        ledger: When handlers returned.
+    """
+
+    concurrency: int
+    systems: Mapping[str, int]
+    ledger: Sequence[Line]
+
+
+def bounds_hold(evidence: Evidence, bounds: Bounds) -> Violations:
     """At no time a worker runs more than its slots, a system more than its limit, a serial task more than one step.
 
-    In the order of time and not of positions: within one append the start that takes a slot may stand before the end of
-    another task's attempt that gave it.
+    In the order of time and not of positions, and an attempt ends when its handler has returned, if that was earlier than
+    its record: a report that has to be decided anew, because somebody else changed its task, is recorded later than the
+    start that took its slot.
     """
+    returned = {line.attempt[:3]: line.time for line in bounds.ledger if line.word == "end"}
+    changes: list[tuple[int, int, int]] = []
+    for place, move in enumerate(evidence.moves):
+        change, time = _change(move), move.row.time
+        if change:
+            changes.append((min(time, returned.get(_attempt(move), time)) if change < 0 else time, change, place))
     running: Counter[tuple[str, str]] = Counter()
-    changes = [(move.row.time, change, place) for place, move in enumerate(evidence.moves) if (change := _change(move))]
     for _, change, place in sorted(changes):
         move = evidence.moves[place]
-        for key, most in _bounds(move, concurrency, systems).items():
+        for key, most in _bounds(move, bounds).items():
             running[key] += change
             if change > 0 and running[key] > most:
                 yield f"{move.where}: {running[key]} attempts of {key}, {most} are allowed"
@@ -178,16 +200,16 @@ def _change(move: Move) -> int:
     return (after is StepStatus.IN_PROGRESS) - (before is StepStatus.IN_PROGRESS)
 
 
-def _bounds(move: Move, concurrency: int, systems: Mapping[str, int]) -> dict[tuple[str, str], int]:
+def _bounds(move: Move, bounds: Bounds) -> dict[tuple[str, str], int]:
     number, definition = move.row.step or 0, move.after.definition
     states = move.before if move.after.steps[number].status is not StepStatus.IN_PROGRESS else move.after
     system = definition.step_templates[number].dependent_system
-    bounds = {("worker", str(states.steps[number].worker_id)): concurrency}
+    found = {("worker", str(states.steps[number].worker_id)): bounds.concurrency}
     if not definition.concurrent:
-        bounds["task", move.after.id] = 1
-    if system in systems:
-        bounds["system", system] = systems[system]
-    return bounds
+        found["task", move.after.id] = 1
+    if system in bounds.systems:
+        found["system", system] = bounds.systems[system]
+    return found
 
 
 def work_matches(evidence: Evidence) -> Violations:
@@ -232,20 +254,15 @@ def nothing_is_lost(evidence: Evidence, acknowledged: Sequence[tuple[str, str]])
     yield from (f"the key {key} has the tasks {sorted(ids)}" for key, ids in tasks.items() if len(ids) > 1)
 
 
-def effects_agree(evidence: Evidence, ledger: Sequence[tuple[str, ...]]) -> Violations:
-    """A started attempt is executed at most once, no other is, and what was completed had its effect.
-
-    Args:
-        evidence: The log.
-        ledger: Word, task, step, attempt and worker of every line that handlers left outside.
-    """
+def effects_agree(evidence: Evidence, ledger: Sequence[Line]) -> Violations:
+    """A started attempt is executed at most once, no other is, and what was completed had its effect."""
     started = {(*_attempt(move), _worker(move)) for move in evidence.moves if move.row.type == "step.started"}
-    for (word, *attempt), times in Counter(ledger).items():
+    for (word, attempt), times in Counter((line.word, line.attempt) for line in ledger).items():
         if times > 1:
             yield f"{word} of {attempt} happened {times} times"
-        if tuple(attempt) not in started:
+        if attempt not in started:
             yield f"{word} of {attempt}: this attempt is not in the log"
-    had = {line[1:4] for line in ledger if line[0] == "effect"}
+    had = {line.attempt[:3] for line in ledger if line.word == "effect"}
     for move in evidence.moves:
         if move.row.type == "step.completed" and move.row.actor is None and _attempt(move) not in had:
             yield f"{move.where}: completed, and its effect did not happen"

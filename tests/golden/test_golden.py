@@ -58,7 +58,7 @@ def test_every_event_can_be_shown(golden):
     for row in golden.rows:
         event = decode_control(row) if row.header.namespace == "$control" else decode(row)
         assert event.at == row.time
-        assert json.loads(json.dumps(RecordedEvent(row).cloudevent("log")))["position"] == row.position
+        assert json.loads(json.dumps(RecordedEvent(row).cloudevent()))["position"] == row.position
 
 
 def test_every_type_occurs():

@@ -70,6 +70,7 @@ def test_without_a_sink_nothing_happens() -> None:
     """Spans and counts are no-ops, and nest, until a sink is installed."""
     with span("a", x=1), span("b"):
         count("c", y=2)
+    assert install(None) is None
 
 
 def test_a_sink_gets_names_and_attributes() -> None:

@@ -204,6 +204,7 @@ class Unreadable:
     def __init__(self, log: EventLog) -> None:
         """Fail three times."""
         self._log = log
+        self.log_id = log.log_id
         self.left = 3
 
     def tail(self, after: int, *, limit: int) -> list[StoredEvent]:

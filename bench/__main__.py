@@ -1,4 +1,4 @@
-"""`python -m bench [--quick] [--json FILE] [--docs]`: measure everything, print the table, compare it with its targets."""
+"""`python -m bench [--quick] [--json FILE] [--docs]`: measure, print the table, compare it with its targets."""
 
 from __future__ import annotations
 

@@ -23,9 +23,7 @@ def chain(size: int, name: str = "chain") -> TaskDefinition:
 
 def fan(size: int) -> TaskDefinition:
     """Give a definition with one root on which all other steps depend."""
-    leaves = [
-        StepTemplate(name=f"s{place}", handler_class=nothing, depends_on_step="s0") for place in range(1, size)
-    ]
+    leaves = [StepTemplate(name=f"s{place}", handler_class=nothing, depends_on_step="s0") for place in range(1, size)]
     return TaskDefinition(name="fan", step_templates=[StepTemplate(name="s0", handler_class=nothing), *leaves])
 
 

@@ -7,6 +7,7 @@ import platform
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +61,10 @@ def _at_most(ratio: Callable[[Figures], float], most: float) -> Callable[[Figure
     return lambda figures: ratio(figures) <= most
 
 
+def _at_least(figure: Callable[[Figures], float], least: float) -> Callable[[Figures], bool]:
+    return lambda figures: figure(figures) >= least
+
+
 def _rows() -> list[Row]:
     rows = [
         Row("floor: ordered 4 KiB writes with fdatasync", _rate("fdatasync")),
@@ -68,7 +73,7 @@ def _rows() -> list[Row]:
     ]
     for slots in (16, 64):
         for name, key in (("", f"linear{slots}"), (", read models shown", f"linear{slots}_read_models")):
-            met = None if name else lambda figures, key=key: figures[key] >= 5000
+            met = None if name else _at_least(itemgetter(key), 5000)
             target = "" if name else "≥ 5,000/s"
             rows.append(Row(f"4-step tasks, {slots} slots: steps{name}", _rate(key), _of_commits(key), target, met))
     return rows + _latencies() + _submits() + _sizes() + _histories()
@@ -78,16 +83,16 @@ def _latencies() -> list[Row]:
     rows = []
     for key, name in (("idle_caller", "the caller's thread"), ("idle_started", "background threads")):
         ratio = _of_five(f"{key}_p50_ms")
-        rows.append(Row(f"idle 4-step chain, {name}, p50", _ms(f"{key}_p50_ms"), ratio, "≤ 3 × five commits", _at_most(ratio, 3)))
-        p99 = f"{key}_p99_ms"
-        rows.append(Row(f"idle 4-step chain, {name}, p99", _ms(p99), None, "< 15 ms", lambda f, p99=p99: f[p99] < 15))
+        p50, p99, target = f"{key}_p50_ms", f"{key}_p99_ms", "≤ 3 x five commits"
+        rows.append(Row(f"idle 4-step chain, {name}, p50", _ms(p50), ratio, target, _at_most(ratio, 3)))
+        rows.append(Row(f"idle 4-step chain, {name}, p99", _ms(p99), None, "< 15 ms", _at_most(itemgetter(p99), 15)))
     return rows
 
 
 def _submits() -> list[Row]:
     one = _of_commits("submit1")
     return [
-        Row("submit, one thread", _rate("submit1"), one, "≥ 0.5 × 1/commit", lambda figures: one(figures) >= 0.5),
+        Row("submit, one thread", _rate("submit1"), one, "≥ 0.5 x 1/commit", _at_least(one, 0.5)),
         Row("submit, 8 threads", _rate("submit8"), _of_commits("submit8")),
         Row("submit_many", _rate("submit_many"), _of_commits("submit_many")),
     ]
@@ -101,7 +106,7 @@ def _sizes() -> list[Row]:
         for size in sizes:
             key, last = f"{kind}{size}_us", size == sizes[-1]
             growth = _growth(key, small)
-            target, met = ("≤ 1.3 × n/4: linear", _at_most(growth, 1.3)) if last else ("", None)
+            target, met = ("≤ 1.3 x n/4: linear", _at_most(growth, 1.3)) if last else ("", None)
             rows.append(Row(name.format(size), _us(key), None if key == small else growth, target, met))
     return rows
 
@@ -127,14 +132,14 @@ def table(figures: Figures, command: str, rounds: int) -> str:
 
 
 def _machine() -> str:
-    model = next(
-        (line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
-        platform.machine(),
-    )
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    model = next(names, platform.machine())
     versions = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
     return f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release()}, {versions}"
 
 
 def _settings(rounds: int) -> str:
     many = f"Medians of {rounds} rounds" if rounds > 1 else "One round"
-    return f"{many}, each figure in a process of its own; SQLite file, WAL, synchronous=FULL, handlers that do nothing, an empty log."
+    where = "SQLite file, WAL, synchronous=FULL, handlers that do nothing, an empty log"
+    return f"{many}, each figure in a process of its own; {where}."

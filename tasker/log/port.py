@@ -30,6 +30,7 @@ class Append(NamedTuple):
         definition: Digest and bytes of the definition, stored with it if the log has none of that digest.
         work: What changes in the live work of this stream, in the same transaction.
         erase: True to set payload and salt of all earlier events of the stream to NULL in the same transaction.
+        guard: Another stream and the version it must still have (0: no such stream); else this append loses.
     """
 
     stream_id: bytes
@@ -39,6 +40,7 @@ class Append(NamedTuple):
     definition: tuple[bytes, bytes] | None = None
     work: Sequence[WorkChange] = ()
     erase: bool = False
+    guard: tuple[bytes, int] | None = None
 
 
 class Appended(NamedTuple):
@@ -49,7 +51,7 @@ class Appended(NamedTuple):
 
 
 class VersionConflict(NamedTuple):
-    """Nothing was appended: the stream's last version is `actual` (0 if there is no such stream)."""
+    """Nothing was appended: the last version of the stream, or of its guard, is `actual` (0 if there is none)."""
 
     actual: int
 

@@ -129,8 +129,8 @@ class SqliteStore:
 
     def close(self) -> None:
         """Close every connection; safe to repeat."""
+        self._database.close()  # first: it waits for whoever uses a connection that the engine may share
         with self._making:
             if self._engine is not None:
                 self._engine.dispose()
                 self._engine = None
-        self._database.close()

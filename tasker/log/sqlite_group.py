@@ -107,6 +107,7 @@ class Group:
         self._rows: list[_Row] = []
         self._work: dict[tuple[bytes, int], WorkItem | None] = {}
         self._erased: list[tuple[bytes, int]] = []
+        self._guards: dict[bytes, int] = {}
 
     def add(self, append: Append) -> AppendResult:
         """Take the next append in, or say why it lost."""
@@ -114,6 +115,8 @@ class Group:
         version, previous = self._end(stream_id)
         if version != expected:
             return VersionConflict(version)
+        if append.guard is not None and self._guarding(append.guard[0]) != append.guard[1]:
+            return VersionConflict(self._guarding(append.guard[0]))
         if append.header is not None:
             owner = self._owner(append.header.identity)
             if owner is not None:
@@ -156,6 +159,13 @@ class Group:
             if end[0]:
                 self.ends[stream_id] = end
         return end
+
+    def _guarding(self, stream_id: bytes) -> int:
+        """Give the version that a guard had before this group; many appends of a group share one."""
+        version = self._guards.get(stream_id)
+        if version is None:
+            version = self._guards[stream_id] = self._end(stream_id)[0]
+        return version
 
     def _owner(self, identity: bytes | None) -> bytes | None:
         """Give the stream that has an identity already, in the log or in this group."""
@@ -224,7 +234,7 @@ class Group:
             code = self._known.codes[name] = int(row[0])
             return code
         (last,) = one("SELECT coalesce(max(code), 0) FROM event_types").fetchone()
-        code = max(FIRST_CUSTOM_CODE, last + 1, *(taken + 1 for taken in self._types))
+        code = max(FIRST_CUSTOM_CODE, int(last) + 1, *(taken + 1 for taken in self._types))
         self._types[code] = name
         self._new_codes[name] = code
         return code

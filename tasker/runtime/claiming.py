@@ -46,10 +46,6 @@ class Claiming:
     def claim(self, turn: Turn) -> None:
         """Start as many ready steps as there are free slots, best first, in the append of this turn."""
         agenda, now = self.agenda, turn.now
-        for ticket in turn.batch:
-            if ticket.returns is not None and ticket not in turn.postponed:
-                self.give_back(ticket.returns)
-                ticket.returns = None
         for stream_id, staged in turn.staged.items():
             self._note(stream_id, staged, now)
         self._claims = []
@@ -61,6 +57,11 @@ class Claiming:
         free = self._slots.free
         while free > 0 and (ready := agenda.pop_ready()) is not None:
             free -= self._try(turn, ready)
+
+    @property
+    def is_behind(self) -> bool:
+        """Say whether something could start that a turn has not looked at since the log failed."""
+        return self.on and ((self.agenda.has_ready and self._slots.free > 0) or UNREADABLE in self.agenda.reasons)
 
     def started(self, won: dict[bytes, Staged]) -> list[Running]:
         """Give the attempts of this turn that became durable; the slots of the others come back."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,9 @@ class Runner:
         self._office = office
         self._commander = commander
         self._execution = execution
+        self._closed = False
         self._seen = 0
+        self._own: deque[tuple[int, int]] = deque()
         self._watch = Watch(self, threads)
 
     # --- life ---
@@ -110,6 +113,7 @@ class Runner:
         self.crew.wait(lambda: self._commander.at_rest, _LAST_TURN_SECONDS)
         self._watch.stop()
         self._office.runs = None
+        self._closed = True
         self._execution.close()
         self.crew.close(0.2 if left else 2.0)
         return clean
@@ -124,6 +128,10 @@ class Runner:
 
     def claim(self, turn: Turn) -> None:
         """Start what may start, in the append of this turn."""
+        for ticket in turn.batch:
+            if ticket.returns is not None and ticket not in turn.postponed:
+                self._give_back(ticket.returns)
+                ticket.returns = None
         self._claiming.claim(turn)
 
     def committed(self, turn: Turn, won: dict[bytes, Staged]) -> None:
@@ -149,11 +157,11 @@ class Runner:
         self._claiming.unclaim(stream_id)
         if task is not None:
             self._claiming.note_all(stream_id, task)
+        self._office.inbox.nudge()
 
     def appended(self, first: int, last: int) -> None:
         """Take note of the positions that this process appended; what lies between them is others'."""
-        if first == self._seen + 1:
-            self._seen = last
+        self._own.append((first, last))
 
     def control_changed(self) -> None:
         """Look again at everything that was held."""
@@ -174,7 +182,9 @@ class Runner:
 
     def report(self, running: Running, command: Report, *, size: int, hooked: bool) -> None:
         """Bring the outcome of an attempt whose handler has returned; its slot comes back with it."""
-        self._roster.drop(running)
+        if self._closed:
+            _log.info("a handler returned after its worker had stopped; its attempt was given back, the outcome is dropped")
+            return
         self.slots.unstick(running)
         ticket = Ticket(running.stream_id, command, size=size)
         ticket.returns = running
@@ -198,9 +208,8 @@ class Runner:
 
     def returned(self, running: Running) -> None:
         """Take back the slot of an attempt that has nothing to report."""
-        self._roster.drop(running)
         self.slots.unstick(running)
-        self._commander.call(partial(self._claiming.give_back, running))
+        self._commander.call(partial(self._give_back, running))
         self._commander.nudge()
 
     def lift(self) -> None:
@@ -238,17 +247,22 @@ class Runner:
         """Give the present time of the given clock, in microseconds."""
         return self._office.now()
 
+    def _give_back(self, running: Running) -> None:
+        self._roster.drop(running)
+        self._claiming.give_back(running)
+
     # --- called by the watch ---
 
     def tick(self) -> None:
         """Do what time asks for: timers that fell due, appends of other processes, a log that was unavailable."""
         office, due = self._office, self.next_due
+        if office.is_stalled:
+            return
         if any(map(self._execution.found, self._agenda.reasons)):
             self.lift()
-        if (due is not None and due <= office.now()) or (office.inbox.waiting and not office.is_stalled):
+        if (due is not None and due <= office.now()) or office.inbox.waiting or self._claiming.is_behind:
             self._commander.nudge()
-        if not office.is_stalled:
-            self._follow()
+        self._follow()
 
     def expire_attempts(self, monotonic: float) -> None:
         """Report a timeout for every attempt whose deadline or heartbeat has passed."""
@@ -260,23 +274,27 @@ class Runner:
     # --- what other processes append ---
 
     def _follow(self) -> None:
-        """Take note of what other processes appended since the last look."""
-        office = self._office
-        log = office.log()
+        """Take note of what other processes appended since the last look.
+
+        Positions tell, not versions: a reader of this process may have brought a state up to date before the runner
+        has heard of it.
+        """
+        log, own = self._office.log(), self._own
+        while own and own[0][0] <= self._seen + 1:
+            self._seen = own.popleft()[1]
         if log.head() == self._seen:
             return
         foreign: dict[bytes, None] = {}
         while rows := log.tail(self._seen, limit=_PAGE):
             for row in rows:
-                known = office.streams.remembered(row.stream_id)
-                if row.stream_id == office.control_id:
-                    if row.version > office.control.version:
-                        self._commander.call(self._refresh_control)
-                elif known is None or known.task.version < row.version:
+                while own and own[0][1] < row.position:
+                    own.popleft()
+                if not own or row.position < own[0][0]:
                     foreign[row.stream_id] = None
-            self._seen = max(self._seen, rows[-1].position)
+            self._seen = rows[-1].position
         if foreign:
             self._commander.call(partial(self._adopt, list(foreign)))
+            self._commander.nudge()
 
     def _refresh_control(self) -> None:
         self._office.refresh_control()
@@ -284,6 +302,9 @@ class Runner:
 
     def _adopt(self, streams: list[bytes]) -> None:
         for stream_id in streams:
+            if stream_id == self._office.control_id:
+                self._refresh_control()
+                continue
             try:
                 known = self._office.streams.current(stream_id)
             except TaskerError as error:

@@ -67,7 +67,7 @@ class Running:
 
     def overdue(self, monotonic: float) -> str | None:
         """Say which time has run out, or None."""
-        if self.deadline is None:
+        if self.deadline is None or self.ended:
             return None
         template = self.task.template(self.number)
         if monotonic > self.deadline:

@@ -58,8 +58,14 @@ class Staged:
             self.changes[TASK] = task_item(self.task)
         return list(self.changes.items())
 
-    def append(self, stream_id: bytes, event_id: Callable[[], bytes]) -> Append:
-        """Give everything decided as one append; its later events name the first as their cause."""
+    def append(self, stream_id: bytes, event_id: Callable[[], bytes], guard: tuple[bytes, int]) -> Append:
+        """Give everything decided as one append; its later events name the first as their cause.
+
+        Args:
+            stream_id: The task.
+            event_id: Makes ids.
+            guard: The stream of pauses and its version as known here: what was claimed must not pass a newer pause.
+        """
         numbers = self.base.definition.graph.ordinal
         first: bytes | None = None
         status = self.base.status
@@ -82,6 +88,7 @@ class Staged:
             (created[0].digest, created[0].encoded) if created else None,
             self.work(),
             any(isinstance(event, ev.TaskErased) for event in self.events),
+            guard if self.claimed else None,
         )
 
 

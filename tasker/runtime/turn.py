@@ -54,7 +54,9 @@ class Turn:
         if self.office.runs is not None:
             self.office.runs.claim(self)
         writing = {stream_id: staged for stream_id, staged in self.staged.items() if staged.events}
-        appends = [staged.append(stream_id, self.office.event_id) for stream_id, staged in writing.items()]
+        office = self.office
+        guard = (office.control_id, office.control.version)
+        appends = [staged.append(stream_id, office.event_id, guard) for stream_id, staged in writing.items()]
         if self._control_events:
             appends.append(self._control_append())
         try:
@@ -201,6 +203,8 @@ class Turn:
                 ticket.settle()
             return
         known = office.streams.current(stream_id)
+        if staged.claimed:
+            office.refresh_control()
         office.inbox.give_back(staged.tickets)
         if office.runs is not None:
             office.runs.lost(stream_id, known.task)

@@ -168,3 +168,13 @@ class TestAppend:
             store.log.append([start(new_id())])
         with pytest.raises(TaskerError, match="closed"):
             store.log.head()
+
+    def test_guard(self, store):
+        """An append whose guard has moved loses; one whose guard has not, or does not exist yet, wins."""
+        guard, stream_id = new_id(), new_id()
+        assert store.log.append([start(stream_id)._replace(guard=(guard, 0))]) == [Appended(1, 1)]
+        started_guard = start(guard)
+        assert store.log.append([started_guard]) == [Appended(2, 2)]
+        stale, fresh = more(stream_id, 1)._replace(guard=(guard, 0)), more(stream_id, 1)._replace(guard=(guard, 1))
+        assert store.log.append([stale]) == [VersionConflict(1)]
+        assert store.log.append([stale, fresh]) == [VersionConflict(1), Appended(3, 3)]

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: play histories with real kills and check the invariants on each; exit 1 if one is violated."""
+"""`python -m tests.faults`: play histories with real kills, check the invariants on each; exit 1 for a violation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seconds", type=float, help="begin no further history after so many seconds")
-    parser.add_argument("--histories", type=int, help="how many histories (default 500, or as many as the seconds allow)")
+    parser.add_argument("--histories", type=int, help="how many histories (default 500, without --seconds)")
     parser.add_argument("--seed", type=int, help="seed of the first history; each further one adds 1 (default: random)")
     return parser
 
@@ -52,10 +52,11 @@ def _summary(outcomes: list[Outcome], first: int, seconds: float) -> str:
     resumed = sorted(value for one in outcomes for value in one.resumed)
     text = f"{len(outcomes)} histories from seed {first} in {seconds:.0f} s: {kills} kills, {events} events, "
     text += f"{bad} with violations"
-    if resumed:
-        text += f"\nfrom a kill to the first step after the restart: median {statistics.median(resumed) * 1000:.0f} ms, "
-        text += f"max {resumed[-1] * 1000:.0f} ms ({len(resumed)} kills with a step due; worker forked from a warm process)"
-    return text
+    if not resumed:
+        return text
+    middle, most = statistics.median(resumed) * 1000, resumed[-1] * 1000
+    text += f"\nfrom a kill to the first step after the restart: median {middle:.0f} ms, max {most:.0f} ms"
+    return f"{text} ({len(resumed)} kills with a step due; the worker is forked from a warm process)"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The invariants of a log, each a function that gives a sentence for every place where it does not hold.
 
-They look at stored rows and know what an event means; they do not ask the engine whether it was right. The folded states
-serve where the rule is about states.
+They look at stored rows and know what an event means; they do not ask the engine whether it was right. The folded
+states serve where the rule is about states.
 """
 
 from __future__ import annotations
@@ -172,9 +172,9 @@ class Bounds:
 def bounds_hold(evidence: Evidence, bounds: Bounds) -> Violations:
     """At no time a worker runs more than its slots, a system more than its limit, a serial task more than one step.
 
-    In the order of time and not of positions, and an attempt ends when its handler has returned, if that was earlier than
-    its record: a report that has to be decided anew, because somebody else changed its task, is recorded later than the
-    start that took its slot.
+    In the order of time and not of positions, and an attempt ends when its handler has returned, if that was earlier
+    than its record: a report that has to be decided anew, because somebody else changed its task, is recorded later
+    than the start that took its slot.
     """
     returned = {line.attempt[:3]: line.time for line in bounds.ledger if line.word == "end"}
     changes: list[tuple[int, int, int]] = []

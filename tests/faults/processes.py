@@ -1,12 +1,14 @@
 """The processes of a history, which are killed: a worker and a submitter, forked from a server that holds no Tasker.
 
-The server has imported the engine, so that a restart costs a fork and the opening of the log, and a kill within the first
-milliseconds hits the take-over and not the start of Python.
+The server has imported the engine, so that a restart costs a fork and the opening of the log, and a kill within the
+first milliseconds hits the take-over and not the start of Python.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import sys
 import time
 from multiprocessing import get_context
@@ -70,8 +72,9 @@ def _speak_into(path: Path) -> None:
 
 
 def _work(place: Place) -> None:
-    """Run tasks until a signal."""
+    """Run tasks until a signal; SIGUSR1 asks for the stacks of all threads."""
     _speak_into(place.said)
+    faulthandler.register(signal.SIGUSR1)
     os.environ[LEDGER] = str(place.ledger)
     with place.tasker() as app:
         sys.exit(app.serve())

@@ -18,7 +18,7 @@ class AsyncTasker:
         """Wrap an application; closing it stays the owner's duty."""
         self._app = app
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the application has under this name
         """Wrap a method, or give an attribute."""
         found = getattr(self._app, name)
         return _in_thread(found) if callable(found) else found
@@ -26,7 +26,7 @@ class AsyncTasker:
 
 def _in_thread(method: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(method)
-    async def call(*places: object, **names: object) -> Any:
+    async def call(*places: object, **names: object) -> Any:  # noqa: ANN401 - what the method returns
         return await asyncio.to_thread(method, *places, **names)
 
     return call

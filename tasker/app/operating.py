@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Operating(Base):
-    """Commands of people. All raise UnknownTask, UnknownStep, InvalidRequest, and NotAllowed where they are not legal."""
+    """Commands of people. All raise UnknownTask, UnknownStep, InvalidRequest, and NotAllowed where not legal."""
 
     def cancel(self, task_id: str, *, actor: str | None = None, reason: str | None = None) -> Task:
         """Cancel a task and everything in it that has not finished."""

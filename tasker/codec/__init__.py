@@ -1,1 +1,1 @@
-"""Events to bytes and back: the registry of system types, rows, recorded events, CloudEvents, definitions, the chain."""
+"""Events to bytes and back: the registry of system types, rows, recorded events, CloudEvents, definitions, chain."""

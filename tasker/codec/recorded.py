@@ -139,7 +139,8 @@ class RecordedEvent:
 
     def __repr__(self) -> str:
         """Show type, place and stream."""
-        return f"RecordedEvent({self.type!r}, position={self.position}, stream_id={self.stream_id!r}, version={self.version})"
+        place = f"position={self.position}, stream_id={self.stream_id!r}, version={self.version}"
+        return f"RecordedEvent({self.type!r}, {place})"
 
     def cloudevent(self) -> dict[str, Json]:
         """Give the CloudEvents 1.0 form: `source` names log and namespace, extensions carry the envelope."""

@@ -1,8 +1,8 @@
 """The registry of system event types: fixed codes, names, versions, what their body carries, and upcasters.
 
-A code, once released, never changes its meaning. Where a status depends on a variant (a final failure, a lost or a stopped
-worker) the variant has a code of its own, so that a fold reads columns and never JSON. Codes from 1000 on are the log's,
-for custom types.
+A code, once released, never changes its meaning. Where a status depends on a variant (a final failure, a lost or a
+stopped worker) the variant has a code of its own, so that a fold reads columns and never JSON. Codes from 1000 on are
+the log's, for custom types.
 """
 
 from __future__ import annotations
@@ -97,8 +97,8 @@ def supported(code: int, name: str, schema_version: int, position: int) -> Syste
     if kind is None or schema_version > kind.schema_version:
         known = f"version {kind.schema_version} of {kind.name}" if kind else "no such type"
         message = (
-            f"the event at position {position} is {name or code!r} in schema version {schema_version}; this release reads"
-            f" {known}. A newer release wrote it: upgrade Tasker here"
+            f"the event at position {position} is {name or code!r} in schema version {schema_version};"
+            f" this release reads {known}. A newer release wrote it: upgrade Tasker here"
         )
         raise UnsupportedEvent(message, position=position, type=name or str(code))
     return kind

@@ -1,7 +1,8 @@
 """The threads that run handlers: as many as are needed at once, at most one for each slot.
 
 A thread that finds more work wakes one other, never all: handlers that return at once are run by few threads, those
-that block get as many as there are slots. A thread that leads keeps the next job for itself, so a chain changes no thread.
+that block get as many as there are slots. A thread that leads keeps the next job for itself, so a chain changes no
+thread.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class Execution:
         """Run a sync handler; Ctrl-C passes through in the main thread, where it is meant for the program."""
         try:
             return attempt.run()
-        except BaseException as error:
+        except BaseException as error:  # let out, it would cost the step its report
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise
             return self._broken(running, error)
@@ -141,7 +141,7 @@ class Execution:
             ending = partial(self._report, runner, running, outcome)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - let out, it would end the loop of all async handlers
             ending = partial(self._report, runner, running, self._broken(running, error))
         finally:
             runner.crew.give([ending])

@@ -84,7 +84,7 @@ def annotations_of(
         notes = task.notes
     except LogUnavailable:
         raise
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever a hook raises is recorded; the report goes on
         _log.warning("update_annotations of %s failed", state.definition.full_name, exc_info=True)
         told = step_error(error, PERMANENT, secrets=secrets, sizes=sizes)
         notes = [

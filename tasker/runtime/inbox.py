@@ -66,7 +66,8 @@ class Inbox:
                 if left <= 0 or not self._room.wait(left):
                     message = (
                         f"{len(self._requests)} requests ({self._bytes} bytes) have waited for the log for"
-                        f" {PATIENCE_SECONDS:g} s (bounds: {MOST_TICKETS} and {MOST_BYTES}); try again later or slow down"
+                        f" {PATIENCE_SECONDS:g} s (bounds: {MOST_TICKETS} and {MOST_BYTES});"
+                        " try again later or slow down"
                     )
                     raise Overloaded(message)
             self._bytes += ticket.size

@@ -147,6 +147,9 @@ class Operations:
             NotAllowed: A scope that is not and never was paused is to be resumed.
         """
         context = self._context
+        if not isinstance(scope, str):
+            message = f"expected a scope such as 'all' or 'system:x', found {scope!r}"
+            raise InvalidRequest(message, problems={"$.scope": message})
         context.office.refresh_control()
         kind = cmd.PauseScope if what == "pause" else cmd.ResumeScope
         command = kind(now=self._now(), scope=scope, actor=by.actor, reason=by.reason)
@@ -157,7 +160,7 @@ class Operations:
         for event in map(RecordedEvent, rows):
             if event.type == wanted and event.body.get("scope") == scope:
                 return event
-        message = f"cannot resume {scope!r}: expected a scope that was paused, found none; see `tasker events --task $control`"
+        message = f"cannot resume {scope!r}: expected a scope that was paused; see `tasker events --task $control`"
         raise InvalidRequest(message, problems={"$.scope": message})
 
     def _now(self) -> int:

@@ -94,9 +94,8 @@ def _from_row(name: str, convert: Callable[[object], object] | None = None) -> p
     return property(read)
 
 
-def _moment(value: object) -> datetime:
-    assert isinstance(value, int)
-    return from_micros(value)
+def _moment(value: object) -> datetime | None:
+    return from_micros(value) if isinstance(value, int) else None
 
 
 def _status(value: object) -> TaskStatus:

@@ -183,7 +183,7 @@ class Runner:
     def report(self, running: Running, command: Report, *, size: int, hooked: bool) -> None:
         """Bring the outcome of an attempt whose handler has returned; its slot comes back with it."""
         if self._closed:
-            _log.info("a handler returned after its worker had stopped; its attempt was given back, the outcome is dropped")
+            _log.info("a handler returned after its worker had stopped, which had given its attempt back")
             return
         self.slots.unstick(running)
         ticket = Ticket(running.stream_id, command, size=size)

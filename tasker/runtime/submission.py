@@ -137,21 +137,21 @@ class Submission:
 
     def _answer(self, asked: TaskRequest, ticket: Ticket) -> Task:
         context = self._context
-        if ticket.taken_by is None:
-            assert ticket.known is not None  # a settled ticket without error and without a taken identity has a state
+        command = ticket.command
+        if ticket.known is not None:
             return context.view(ticket.known, created=True)
+        if ticket.taken_by is None or not isinstance(command, CreateTask):
+            raise TaskerError("a request was settled without a task; this is a fault of Tasker, please report it")
         known = context.streams.current(ticket.taken_by)
-        self._compare(asked, ticket)
+        self._compare(asked, command, ticket.taken_by)
         return context.view(known, created=False)
 
-    def _compare(self, asked: TaskRequest, ticket: Ticket) -> None:
+    def _compare(self, asked: TaskRequest, command: CreateTask, taken_by: bytes) -> None:
         """Refuse a repeated identity whose request says something else."""
-        assert ticket.taken_by is not None
-        row = self._context.log().stream(ticket.taken_by, limit=1)[0]
+        row = self._context.log().stream(taken_by, limit=1)[0]
         first = decode(row)
-        command = ticket.command
-        assert isinstance(first, TaskCreated)
-        assert isinstance(command, CreateTask)
+        if not isinstance(first, TaskCreated):
+            raise TaskerError(f"expected task.created as first event of task {text_id(taken_by)}, found {row.type}")
         differing: list[tuple[str, object, object]] = []
         if asked.version is not None and precedence(asked.version) != precedence(first.version):
             differing.append(("version", first.version, asked.version))
@@ -161,7 +161,7 @@ class Submission:
             differing.append(("bypass_steps", list(first.bypass_steps), list(command.bypass_steps)))
         for name, recorded, given in differing:
             message = (
-                f"the identity of this request belongs to task {text_id(ticket.taken_by)}, whose {name} differs"
+                f"the identity of this request belongs to task {text_id(taken_by)}, whose {name} differs"
                 f" (recorded: {recorded}, given: {given}); use another idempotency_key, or repeat the same request"
             )
             raise Conflict(message, field=name)

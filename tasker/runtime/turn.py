@@ -67,7 +67,7 @@ class Turn:
         self._settle(dict(zip(writing, results, strict=False)), results)
 
     def broken(self, error: Exception) -> None:
-        """Tell everybody who waits that this turn met a fault of the program; nothing of it was appended or all of it."""
+        """Tell all who wait that this turn met a fault of the program; nothing of it was appended or all of it."""
         for ticket in self.batch:
             if not ticket.settled:
                 ticket.refuse(error)

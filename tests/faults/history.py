@@ -111,6 +111,7 @@ class History:
         self.kills_left = self.rng.randint(1, 6)
         self.paused: list[tuple[float, dict[str, str]]] = []
         self._killed: tuple[float, int] | None = None
+        self._broken = False
         self.worker = self.submitter = None
 
     def close(self) -> None:
@@ -127,7 +128,7 @@ class History:
         self._start_worker()
         self.submitter = self.place.submitter()
         deadline = time.monotonic() + PATIENCE
-        while not self._over():
+        while not self._broken and not self._over():
             self._step()
             if time.monotonic() > deadline:
                 self._tell("everything_ended", [f"after {PATIENCE:g} s: {self._reasons()}"])
@@ -170,12 +171,9 @@ class History:
             if process.exitcode not in (None, 0, _DEAD_BY_KILL) or (who == "worker" and process.exitcode == 0):
                 said = self.place.said.read_text()[-2000:] if self.place.said.exists() else ""
                 self._tell("nobody_ends_by_itself", [f"the {who} ended with {process.exitcode}: {said}"])
-                self._start_worker() if who == "worker" else self._again()
+                self._broken = True
         if self.submitter.exitcode == _DEAD_BY_KILL:
-            self._again()
-
-    def _again(self) -> None:
-        self.submitter = self.place.submitter()
+            self.submitter = self.place.submitter()
 
     def _kill(self) -> None:
         """Kill the worker, at times the submitter too; then, if all is quiet, look at the log before the restart."""

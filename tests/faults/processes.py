@@ -20,7 +20,7 @@ from tests.faults import plans
 from tests.faults.handlers import LEDGER
 
 CONTEXT = get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.faults.processes"])
+CONTEXT.set_forkserver_preload(["tests.faults.processes", "tasker.log.sqlite", "sqlalchemy.dialects.sqlite"])
 
 
 class Place:

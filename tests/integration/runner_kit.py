@@ -100,7 +100,7 @@ class FaultyLog:
         self.appends: list[int] = []
         self.before: list[Callable[[Sequence[Append]], None]] = []
         self.after: list[Callable[[Sequence[Append]], None]] = []
-        self.reads: list[Callable[[bytes], None]] = []
+        self.unreadable: dict[bytes, int] = {}
 
     def append(self, batch: Sequence[Append]) -> list[AppendResult]:
         """Append, with the next fault before or after it."""
@@ -113,9 +113,10 @@ class FaultyLog:
         return results
 
     def stream(self, stream_id: bytes, **keys: object) -> object:
-        """Read a stream, with the next fault before it."""
-        if self.reads:
-            self.reads.pop(0)(stream_id)
+        """Read a stream, unless a test made it unreadable for a number of times."""
+        if self.unreadable.get(stream_id, 0) > 0:
+            self.unreadable[stream_id] -= 1
+            unavailable()(stream_id)
         return self._log.stream(stream_id, **keys)
 
     def __getattr__(self, name: str) -> object:

@@ -136,7 +136,9 @@ def test_a_paused_scope_starts_nothing(scope):
         gate.opened.set()
         eventually(lambda: app.task(task.id).step("a").status == "complete")
         app.run_until_idle()
-        assert [event.step for event in app.events(task.id, types="step.started") if event.position > paused.position] == []
+        assert [
+            event.step for event in app.events(task.id, types="step.started") if event.position > paused.position
+        ] == []
         assert codes(app, task, "b") == ["paused"]
         app.resume(scope=scope)
         assert app.run_until_complete(task.id, timeout=10).status == "complete"

@@ -1,4 +1,4 @@
-"""Tasker: an event-sourced engine for multi-step tasks. The names below are its face; each is loaded when first used."""
+"""Tasker: an event-sourced engine for multi-step tasks. Each name of its face is loaded when it is first used."""
 
 from __future__ import annotations
 

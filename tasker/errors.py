@@ -157,7 +157,7 @@ class UnsupportedEvent(TaskerError):
         type: The name or the code of its type.
     """
 
-    def __init__(self, message: str, *, position: int, type: str) -> None:  # noqa: A002 - the field's own name
+    def __init__(self, message: str, *, position: int, type: str) -> None:
         """Keep where it stands and what it is."""
         super().__init__(message)
         self.position = position

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tasker.app.base import Base
 from tasker.errors import TaskerError
-from tasker.runtime import collector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,7 +106,6 @@ class Running(Base):
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            collector.calm()
             self.start()
             slots = self._engine.must_run().slots
             while not asked.wait(_LOOK_SECONDS) and not slots.unhealthy:

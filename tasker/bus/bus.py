@@ -74,14 +74,20 @@ class Bus:
             self._start()
         return off
 
-    def offer(self, first: int, last: int) -> None:
+    @property
+    def listening(self) -> bool:
+        """Tell whether there is a receiver."""
+        return self._receivers.any
+
+    def offer(self, first: int, last: int, types: Iterable[str] | None = None) -> None:
         """Tell receivers of events that this process has committed; costs one look if there is none.
 
         Args:
             first: Position of the first event.
             last: Position of the last event.
+            types: The names that occur among them, so that what nobody wants need not be read; None if not known.
         """
-        if self._receivers.any:
+        if self._receivers.any and (types is None or any(map(self._receivers.wants, types))):
             self._queue(first, last)
 
     def poke(self) -> None:

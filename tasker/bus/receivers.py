@@ -89,6 +89,11 @@ class Receivers:
         for receiver in wanted:
             receiver(event)
 
+    def wants(self, name: str) -> bool:
+        """Tell whether any receiver wants events of this name."""
+        wanted = self._by_type.get(name)
+        return bool(self._wanting(name) if wanted is None else wanted)
+
     def _wanting(self, name: str) -> tuple[Receiver, ...]:
         with self._changing:
             connected = [one for one in self._signal.receivers.values() if isinstance(one, Receiver)]

@@ -33,7 +33,7 @@ class Agenda:
         self._order = count()
         self._ready: list[tuple[int, int, Entry]] = []
         self._timers: list[tuple[int, int, Entry]] = []
-        self._held: dict[str, list[Entry]] = defaultdict(list)
+        self._held: dict[str, list[tuple[int, int, Entry]]] = defaultdict(list)
 
     def add(self, stream_id: bytes, item: WorkItem, now: Instant) -> None:
         """Note an item: as ready, as a timer, or not at all if nothing is to be done for it."""
@@ -65,12 +65,20 @@ class Agenda:
 
     def hold(self, reason: str, entry: Entry) -> None:
         """Set a ready step aside until its reason is lifted."""
-        self._held[reason].append(entry)
+        heapq.heappush(self._held[reason], (entry.item.rank, next(self._order), entry))
 
     def lift(self, reason: str) -> None:
         """Make the steps that one reason held ready again."""
-        for entry in self._held.pop(reason, ()):
-            heapq.heappush(self._ready, (entry.item.rank, next(self._order), entry))
+        for held in self._held.pop(reason, ()):
+            heapq.heappush(self._ready, held)
+
+    def lift_first(self, reason: str) -> None:
+        """Make the first of the steps that one reason held ready again."""
+        held = self._held.get(reason)
+        if held:
+            heapq.heappush(self._ready, heapq.heappop(held))
+            if not held:
+                del self._held[reason]
 
     def lift_all(self) -> None:
         """Make every held step ready again; what still holds it holds it again."""

@@ -55,8 +55,15 @@ class Claiming:
         for entry in agenda.pop_due(now):
             self._expire(entry, now)
         free = self._slots.free
-        while free > 0 and (ready := agenda.pop_ready()) is not None:
+        while free > 0 and (ready := self._next_ready()) is not None:
             free -= self._try(turn, ready)
+
+    def _next_ready(self) -> Entry | None:
+        """Take the ready step that comes first; what a limit held competes again as soon as the limit has room."""
+        for scope in self._slots.limits:
+            if not self._slots.full((scope,)):
+                self.agenda.lift_first(f"limit:{scope}")
+        return self.agenda.pop_ready()
 
     @property
     def is_behind(self) -> bool:
@@ -102,10 +109,8 @@ class Claiming:
             self.agenda.add(stream_id, item, now)
 
     def give_back(self, running: Running) -> None:
-        """Take back a slot, and look again at what its limits held."""
+        """Take back a slot."""
         self._slots.release(running.scopes)
-        for scope in running.scopes:
-            self.agenda.lift(f"limit:{scope}")
 
     def later(self, stream_id: bytes, make: Callable[[], TaskCommand]) -> None:
         """Put a command of the engine's own into the inbox; a task that cannot be read here is left to others."""

@@ -49,7 +49,7 @@ class Office:
         self.control = Control()
         self.runs: Runs | None = None
         self.stalled_until = 0.0
-        self.on_commit: Callable[[int, int], None] = lambda _first, _last: None
+        self.on_commit: Callable[[int, int, Callable[[], set[str]]], None] = lambda _first, _last, _types: None
         self._threads = threads
 
     def now(self) -> int:
@@ -64,11 +64,11 @@ class Office:
         """Write the id of a stream."""
         return text_id(stream_id)
 
-    def committed(self, first: int, last: int) -> None:
-        """Tell the readers that events became durable."""
+    def committed(self, first: int, last: int, types: Callable[[], set[str]]) -> None:
+        """Tell the readers that events became durable; `types` gives the names that occur among them."""
         if self.runs is not None:
             self.runs.appended(first, last)
-        self.on_commit(first, last)
+        self.on_commit(first, last, types)
 
     def stalled(self, error: LogUnavailable) -> None:
         """Note that the log does not answer: reports are tried again after a while, nothing is claimed until then."""

@@ -9,10 +9,13 @@ from tasker.instrument import logger
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from tasker.runtime.context import Context
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.05
+_QUIET_SECONDS = 0.05
+_LATEST_SECONDS = 0.25
 _DRAIN_SECONDS = 30.0
 _log = logger("readers")
 
@@ -26,24 +29,33 @@ class Readers:
         self._changed = context.threads.condition()
         self._poked = False
         self._stopping = False
+        self._committed_at = 0.0
+        self._projected_at = 0.0
         self._thread: threading.Thread | None = None
         context.office.on_commit = self.committed
 
-    def committed(self, first: int, last: int) -> None:
+    def committed(self, first: int, last: int, types: Callable[[], set[str]]) -> None:
         """Hear that this process appended; called by the leader, so it only takes note."""
-        self._context.bus.offer(first, last)
-        self._context.bus.poke()
-        if self._thread is not None and not self._poked:
+        if self._context.bus.listening:
+            self._context.bus.offer(first, last, types())
+            self._context.bus.poke()
+        self._committed_at = self._context.threads.monotonic()
+        if self._thread is not None and not self._poked and self._context.subscriptions.any:
             with self._changed:
                 self._poked = True
                 self._changed.notify()
 
     def serve(self) -> bool:
         """Serve read models and subscriptions once; True if any made progress."""
+        progress = self._context.projections.serve()
+        return self._deliver() or progress
+
+    def _deliver(self) -> bool:
+        """Serve the durable subscriptions once; True if one made progress."""
         context = self._context
-        progress = context.projections.serve()
-        served = context.subscriptions.serve(context.office.now(), until_position=context.log().head())
-        return progress or served.progress
+        if not context.subscriptions.any:
+            return False
+        return context.subscriptions.serve(context.office.now(), until_position=context.log().head()).progress
 
     def settle(self) -> None:
         """Serve until every reader has come to the head; deliveries that are due later are not waited for."""
@@ -70,8 +82,7 @@ class Readers:
     def _loop(self) -> None:
         while not self._stopping:
             try:
-                while self.serve() and not self._stopping:
-                    pass
+                self._serve_due()
             except TaskerError as error:
                 _log.warning("reading the log failed and is tried again: %s", error)
             except Exception:  # noqa: BLE001 - a reader's fault is logged and must not end the others
@@ -80,3 +91,17 @@ class Readers:
                 if not self._stopping and not self._poked:
                     self._changed.wait(_POLL_SECONDS)
                 self._poked = False
+
+    def _serve_due(self) -> None:
+        """Deliver at once; serve read models when the log is quiet, and every now and then while it is not.
+
+        Their transactions hold the writer that appends need, and many changes of a task become one row.
+        """
+        while self._deliver() and not self._stopping:
+            pass
+        now = self._context.threads.monotonic()
+        if now - self._committed_at < _QUIET_SECONDS and now - self._projected_at < _LATEST_SECONDS:
+            return
+        while self._context.projections.serve() and not self._stopping:
+            pass
+        self._projected_at = self._context.threads.monotonic()

@@ -9,6 +9,7 @@ from tasker.codec.rows import StreamHeader
 from tasker.domain.commands import CreateTask, PauseScope, ResumeScope
 from tasker.domain.control import decide_control, evolve_control
 from tasker.domain.decide import react
+from tasker.domain.events import CustomEvent
 from tasker.domain.status import TaskStatus
 from tasker.domain.task import Task, blank
 from tasker.domain.work import changes
@@ -104,9 +105,7 @@ class Turn:
             self._unreadable(ticket, error)
             return
         except TaskerError as error:
-            if ticket.report:
-                _log.info("a report or timer was refused: %s", error)
-            ticket.refuse(error)
+            self._refuse(ticket, error)
             return
         if ticket.hooked and self.office.runs and task.status in _ENDED and staged.task.status not in _ENDED:
             self.postponed.append(ticket)
@@ -114,6 +113,16 @@ class Turn:
             return
         staged.take(events, task)
         staged.tickets.append(ticket)
+
+    def _refuse(self, ticket: Ticket, error: TaskerError) -> None:
+        """Refuse a command; one decided behind others of this turn, on a state that may be stale, is decided again."""
+        staged = self.staged.get(ticket.stream_id)
+        if staged is not None and staged.events and not staged.fresh:
+            self.office.inbox.give_back([ticket])
+            return
+        if ticket.report:
+            _log.info("a report or timer was refused: %s", error)
+        ticket.refuse(error)
 
     def _unreadable(self, ticket: Ticket, error: LogUnavailable) -> None:
         """Keep a report whose task cannot be read now; tell all others."""
@@ -188,12 +197,19 @@ class Turn:
             self._settle_control(results)
         ranges = [result for result in results if isinstance(result, Appended)]
         if ranges:
-            office.committed(ranges[0].first, ranges[-1].last)
+            office.committed(ranges[0].first, ranges[-1].last, self._types)
         if office.runs is not None:
             office.runs.committed(self, won)
         for stream_id, staged in self.staged.items():
             if stream_id in won or not staged.events:
                 staged.settle()
+
+    def _types(self) -> set[str]:
+        """Name the types of everything decided in this turn."""
+        decided: list[TaskStreamEvent | ControlEvent] = [*self._control_events]
+        for staged in self.staged.values():
+            decided.extend(staged.events)
+        return {event.name if isinstance(event, CustomEvent) else event.type for event in decided}
 
     def _lost(self, stream_id: bytes, staged: Staged, result: VersionConflict | IdentityTaken) -> None:
         office = self.office

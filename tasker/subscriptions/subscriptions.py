@@ -132,6 +132,11 @@ class Subscriptions(Operators):
                 self._page = (0, [])
         return Served(any(progress), self.next_due())
 
+    @property
+    def any(self) -> bool:
+        """Tell whether this process has a durable subscriber."""
+        return bool(self._lanes)
+
     def next_due(self) -> int | None:
         """Give when the earliest retry of this process is due (microseconds), or None."""
         names = [lane.name for lane in self._lanes.values() if lane.held is None or lane.held]

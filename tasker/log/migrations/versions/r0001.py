@@ -92,7 +92,8 @@ CREATE TABLE event_types (code INTEGER PRIMARY KEY, name TEXT NOT NULL)
 
 _EVENT_TYPES_INSERT = """
 CREATE TRIGGER event_types_insert BEFORE INSERT ON event_types
-WHEN EXISTS (SELECT 1 FROM event_types WHERE code = NEW.code OR (name = NEW.name AND (code >= 1000 OR NEW.code >= 1000)))
+WHEN EXISTS (SELECT 1 FROM event_types
+    WHERE code = NEW.code OR (name = NEW.name AND (code >= 1000 OR NEW.code >= 1000)))
 BEGIN SELECT RAISE(ABORT, 'event_types: this code or name exists already'); END
 """
 

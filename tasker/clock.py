@@ -10,11 +10,14 @@ import random
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import uuid_utils
 
 from tasker.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - isoformat without an offset saves cutting one off each time
@@ -66,11 +69,9 @@ class SystemIds:
         return random.random()  # noqa: S311 - it spreads delays and guards nothing
 
 
-def uuid_bytes(ids: IdSource) -> bytes:
-    """Take the 16 bytes of a new UUIDv7 from any source, by the short way where it has one."""
-    if isinstance(ids, SystemIds):
-        return ids.uuid_bytes()
-    return ids.uuid().bytes
+def id_maker(ids: IdSource) -> Callable[[], bytes]:
+    """Give what makes the 16 bytes of a new UUIDv7 from any source, by the short way where it has one."""
+    return ids.uuid_bytes if isinstance(ids, SystemIds) else lambda: ids.uuid().bytes
 
 
 def micros(moment: datetime) -> int:

@@ -37,6 +37,8 @@ def resolve_config(config: Mapping[str, Json], environ: Mapping[str, str]) -> tu
     Raises:
         InvalidDefinition: A variable is missing; the text names it.
     """
+    if not config:
+        return config, {}
     secrets: dict[str, str] = {}
     replaced = _replaced(config, environ, secrets, ())
     return (replaced if isinstance(replaced, Mapping) else config), secrets

@@ -296,8 +296,16 @@ def _step_after(state: StepState, event: _StepStreamEvent, version: int) -> Step
                 worker_id=event.worker_id,
             )
         case ev.StepCompleted():
-            marked = _marked(state, outcome.COMPLETED)
-            return _finished(state, StepStatus.COMPLETE, at)._replace(outcome=version, outcomes=marked)
+            return state._replace(
+                status=StepStatus.COMPLETE,
+                outcomes=_marked(state, outcome.COMPLETED),
+                due=None,
+                delay=None,
+                ended_at=at,
+                outcome=version,
+                error=0,
+                failure=None,
+            )
         case ev.StepFailed() | ev.StepRetryScheduled() | ev.StepAbandoned() | ev.StepWaiting():
             return _unfinished(state, event, version)
         case ev.StepSkipped():

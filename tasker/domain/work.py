@@ -39,7 +39,7 @@ class WorkItem(NamedTuple):
         step: Ordinal of the step in the pinned definition, or `TASK`.
         kind: What it asks for.
         due: When it may be taken (microseconds); None: no time is set.
-        rank: Order among ready items, smaller first: the time it became ready less 30 s for each point of priority.
+        rank: Order among ready items, smaller first: the task's creation less 30 s for each point of priority.
         attempt: The running attempt, else the number of attempts so far.
         worker_id: The worker that runs it.
     """
@@ -112,7 +112,7 @@ def item_of(task: Task, number: int) -> WorkItem | None:
         case StepStatus.PENDING | StepStatus.WAITING_FOR_RETRY:
             if state.blockers or task.pause is not None or task.status not in LIVE:
                 return None
-            rank = state.ready_at - task.request.priority * RANK_PER_PRIORITY
+            rank = (task.created_at or 0) - task.request.priority * RANK_PER_PRIORITY
             return WorkItem(number, WorkKind.READY, _due(task, state), rank, state.attempt, None)
         case _:
             return None
@@ -146,6 +146,8 @@ def changes(before: Task, after: Task, events: Iterable[TaskStreamEvent]) -> lis
     whole = blank or before.pause is not after.pause or (before.status in LIVE) is not (after.status in LIVE)
     found: list[WorkChange] = []
     for number in range(len(after.steps)) if whole else _touched(after, events):
+        if not whole and before.steps[number] is after.steps[number]:
+            continue
         old, new = None if blank else item_of(before, number), item_of(after, number)
         if old != new:
             found.append((number, new))

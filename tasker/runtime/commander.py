@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasker.clock import micros, uuid_bytes
+from tasker.clock import id_maker, micros
 from tasker.codec.decode import decode_control, text_id
 from tasker.domain.control import Control, evolve_control
 from tasker.errors import Overloaded
@@ -44,6 +44,7 @@ class Office:
         self.streams = streams
         self.clock = clock
         self.ids = ids
+        self.event_id: Callable[[], bytes] = id_maker(ids)
         self.inbox = Inbox(threads)
         self.control_id = CONTROL_ID
         self.control = Control()
@@ -55,10 +56,6 @@ class Office:
     def now(self) -> int:
         """Give the present time in microseconds."""
         return micros(self.clock.now())
-
-    def event_id(self) -> bytes:
-        """Make the id of an event or a task."""
-        return uuid_bytes(self.ids)
 
     def text_id(self, stream_id: bytes) -> str:
         """Write the id of a stream."""

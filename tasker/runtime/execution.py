@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tasker.domain.definition import StepTemplate
     from tasker.domain.events import TaskStreamEvent
     from tasker.domain.task import Task as State
-    from tasker.handlers.attempt import Outcome
+    from tasker.handlers.attempt import Handler, Outcome
     from tasker.handlers.publishing import Tools
     from tasker.handlers.registry import HandlerRegistry
     from tasker.runtime.commander import Office
@@ -74,6 +74,7 @@ class Execution:
         self._max_server_delay = max_server_delay
         self._threads = threads
         self._loop = Loop(threads)
+        self._async: dict[int, tuple[Handler, bool]] = {}
 
     def close(self) -> None:
         """End the event loop and close connections."""
@@ -117,12 +118,19 @@ class Execution:
         view = Task(state, LogSource(self._office.log, running.stream_id, state.version))
         attempt = Attempt(handler, view, number, config, secrets, running.control, self._tools)
         running.begin(self._threads.monotonic())
-        if not is_async(handler):
+        if not self._is_async(handler):
             self._report(runner, running, self._outcome(running, attempt))
             return
         running.stop = self._loop.run(self._run_async(runner, running, attempt))
         if running.control.cancelled:  # asked for before there was something to stop
             running.stop()
+
+    def _is_async(self, handler: Handler) -> bool:
+        """Say whether a handler runs on the loop; asked once for each."""
+        known = self._async.get(id(handler))
+        if known is None or known[0] is not handler:
+            known = self._async[id(handler)] = (handler, is_async(handler))
+        return known[1]
 
     def _outcome(self, running: Running, attempt: Attempt) -> Outcome:
         """Run a sync handler; Ctrl-C passes through in the main thread, where it is meant for the program."""

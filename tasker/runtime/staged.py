@@ -70,12 +70,16 @@ class Staged:
         first: bytes | None = None
         status = self.base.status
         rows: list[NewEvent] = []
+        erases = False
         for event in self.events:
             own = event_id()
             number = None
-            if isinstance(event, ev.TaskEvent):
+            if isinstance(event, ev.StepEvent):
+                number = numbers[event.step]
+            elif isinstance(event, ev.TaskEvent):
                 status = event.status
-            elif isinstance(event, ev.StepEvent | ev.CustomEvent):
+                erases = erases or isinstance(event, ev.TaskErased)
+            else:
                 number = numbers[event.step]
             rows.append(encode(event, event_id=own, number=number, status=status, causation_id=first))
             first = first or own
@@ -87,7 +91,7 @@ class Staged:
             created[1] if created else None,
             (created[0].digest, created[0].encoded) if created else None,
             self.work(),
-            any(isinstance(event, ev.TaskErased) for event in self.events),
+            erases,
             guard if self.claimed else None,
         )
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasker.errors import LogUnavailable, TaskerError
+from tasker.errors import TaskerError
 from tasker.log.port import Append, Appended, IdentityTaken, VersionConflict
 from tests.contracts.kit import CREATED, broken, event, header, more, new_id, start, started
 
@@ -92,7 +92,7 @@ class TestAppend:
     def test_foreign_code(self, store):
         """A code that the log knows under another name is refused, and nothing of the group is stored."""
         started(store.log, event((10, "step.started")))
-        with pytest.raises(TaskerError, match="for code 10 in the log, found 'step.started'"):
+        with pytest.raises(TaskerError, match=r"for code 10 in the log, found 'step.started'"):
             store.log.append([start(new_id()), start(new_id(), event((10, "step.ended")))])
         assert store.log.head() == 1
         assert store.log.append([start(new_id())]) == [Appended(2, 2)]

@@ -17,10 +17,10 @@ from tasker.clock import (
     SystemClock,
     SystemIds,
     from_micros,
+    id_maker,
     micros,
     parse_rfc3339,
     rfc3339,
-    uuid_bytes,
 )
 from tasker.errors import InvalidRequest
 
@@ -162,7 +162,8 @@ class FixedIds:
 
 
 def test_bytes_come_from_any_source() -> None:
-    """`uuid_bytes` takes the short way of the system's ids and makes do with `uuid` of any other source."""
+    """`id_maker` takes the short way of the system's ids and makes do with `uuid` of any other source."""
     ids: IdSource = FixedIds()
-    assert uuid_bytes(ids) == uuid.UUID(int=7).bytes
-    assert uuid_bytes(SystemIds()) < uuid_bytes(SystemIds())
+    assert id_maker(ids)() == uuid.UUID(int=7).bytes
+    make = id_maker(SystemIds())
+    assert make() < make()

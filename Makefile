@@ -1,5 +1,8 @@
 # Every command people and CI run. uv is taken from PATH; without it, one is made in .uv/ with any Python >= 3.11 that runs.
 # Without make:  python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements-dev.lock && .venv/bin/pip install --no-deps -e .
+# uv shall trust the certificates that the system trusts, as pip does: needed behind a proxy of a company.
+export UV_NATIVE_TLS ?= true
+export UV_SYSTEM_CERTS ?= true
 UV     := $(shell command -v uv || echo .uv/bin/uv)
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys.executable))' 2>/dev/null && break; done)

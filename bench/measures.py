@@ -82,7 +82,7 @@ def _linear(bench: Bench, slots: int) -> Figures:
 
 
 def idle_caller(bench: Bench) -> Figures:
-    """Run a chain of four on an idle engine in the caller's thread, from the call of submit to its end."""
+    """Run a chain of four on an idle engine by `run_until_complete`, from the call of submit to its end."""
     times: list[float] = []
     with bench.app(handlers.chain(4)) as app:
         for _ in range(bench.pick(100, 300)):

@@ -81,7 +81,7 @@ def _rows() -> list[Row]:
 
 def _latencies() -> list[Row]:
     rows = []
-    for key, name in (("idle_caller", "the caller's thread"), ("idle_started", "background threads")):
+    for key, name in (("idle_caller", "`run_until_complete`"), ("idle_started", "background threads")):
         ratio = _of_five(f"{key}_p50_ms")
         p50, p99, target = f"{key}_p50_ms", f"{key}_p99_ms", "≤ 3 x five commits"
         rows.append(Row(f"idle 4-step chain, {name}, p50", _ms(p50), ratio, target, _at_most(ratio, 3)))

@@ -1,8 +1,9 @@
 """The threads that run handlers: as many as are needed at once, at most one for each slot.
 
-A thread that finds more work wakes one other, never all: handlers that return at once are run by few threads, those
-that block get as many as there are slots. A thread that leads keeps the next job for itself, so a chain changes no
-thread.
+A thread that finds more work than it will do in a moment wakes one other, never all. So handlers that return at once
+are run by one thread, for waking others would cost more than the handlers do; handlers that block get as many threads
+as there are slots. While jobs wait unshared, one idle thread stands guard and takes over when none was taken for 5 ms:
+what looked quick has blocked. A thread whose job is about to end takes the next one itself: a chain changes no thread.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     Job = Callable[[], None]
 
 _LOOK_AGAIN_SECONDS = 0.05
+_SHARE_SECONDS = 0.001
+_GUARD_SECONDS = 0.005
+_GUARD_ROUNDS = 10
+_FORGETTING = 0.9
 _log = logger("runner")
 
 
@@ -36,7 +41,11 @@ class Crew:
         self._work = threads.condition(self._lock)
         self._rest = threads.condition(self._lock)
         self._jobs: deque[Job] = deque()
-        self._members: set[int] = set()
+        self._ending: set[int] = set()
+        self._began: dict[int, float] = {}
+        self._pace = 1.0
+        self._taken = 0
+        self._standing = False
         self._size = 0
         self._idle = 0
         self._resting = 0
@@ -52,12 +61,20 @@ class Crew:
         return not self._jobs and not self._active
 
     def give(self, jobs: Iterable[Job]) -> None:
-        """Add jobs; a member of the crew will take one itself."""
+        """Add jobs; a thread of the crew whose job is about to end will take one itself."""
         with self._lock:
             self._jobs.extend(jobs)
-            spare = len(self._jobs) - (threading.get_ident() in self._members)
+            spare = len(self._jobs) - (threading.get_ident() in self._ending)
             if spare > 0:
-                self._wake()
+                self._share()
+
+    def ending(self) -> None:
+        """Say that the job of this thread is about to end, so that it will take another; tells how long a job takes."""
+        ident = threading.get_ident()
+        began = self._began.pop(ident, None)
+        if began is not None:
+            self._ending.add(ident)
+            self._pace = max(self._threads.monotonic() - began, self._pace * _FORGETTING)
 
     def after_jobs(self, job: Job) -> bool:
         """Put one job behind all others, unless there are none (then the caller does it) or one stands there already.
@@ -73,11 +90,12 @@ class Crew:
             if not self._last_stands:
                 self._last_stands = True
                 self._jobs.append(partial(self._do_last, job))
-                self._wake()
+                self._share()
             return True
 
     def _do_last(self, job: Job) -> None:
         self._last_stands = False
+        self._ending.add(threading.get_ident())
         job()
 
     def stir(self) -> None:
@@ -86,6 +104,11 @@ class Crew:
         if self._resting:
             with self._lock:
                 self._rest.notify_all()
+
+    def _share(self) -> None:
+        """Have one more thread come, unless those at work will be through in a moment. The condition is held."""
+        if not (self._active and self._standing) or len(self._jobs) * self._pace > _SHARE_SECONDS:
+            self._wake()
 
     def _wake(self) -> None:
         """Have one more thread come, unless one is on its way. The condition is held."""
@@ -101,19 +124,18 @@ class Crew:
 
     def _loop(self) -> None:
         """Live as a thread of the crew until it closes."""
-        ident = threading.get_ident()
-        with self._lock:
-            self._members.add(ident)
         while (job := self._wait()) is not None:
             self._run(job)
         with self._lock:
-            self._members.discard(ident)
             self._size -= 1
             self._waking = False
             self._rest.notify_all()
 
     def _wait(self) -> Job | None:
+        """Give the next job, as soon as there is one; None once the crew closes."""
         with self._lock:
+            if not self._jobs and self._active and not self._standing:
+                self._guard()
             while not self._jobs:
                 self._waking = False
                 if self._closing:
@@ -123,20 +145,41 @@ class Crew:
                 self._idle -= 1
             return self._take()
 
+    def _guard(self) -> None:
+        """Stand by until jobs wait and none was taken for a while, or until no more come. The condition is held."""
+        quiet = 0
+        self._standing = True
+        while not self._closing and quiet < _GUARD_ROUNDS:
+            self._waking = False
+            before = self._taken
+            self._idle += 1
+            called = self._work.wait(_GUARD_SECONDS) and self._waking
+            self._idle -= 1
+            if called or (self._jobs and self._taken == before):
+                break
+            quiet = 0 if self._jobs or self._taken != before else quiet + 1
+        self._standing = False
+
     def _take(self) -> Job:
         """Take a job and pass the call on if there are more. The condition is held."""
         self._waking = False
         self._active += 1
+        self._taken += 1
         job = self._jobs.popleft()
-        self._wake()
+        if self._jobs:
+            self._share()
         return job
 
     def _run(self, job: Job) -> None:
+        ident = threading.get_ident()
+        self._began[ident] = self._threads.monotonic()
         try:
             job()
         except Exception:  # noqa: BLE001 - a thread of the crew survives any fault, which is logged
             _log.exception("a fault in the engine outside of any handler; the thread goes on")
         finally:
+            self._began.pop(ident, None)
+            self._ending.discard(ident)
             with self._lock:
                 self._active -= 1
                 if self._resting and self.at_rest:

@@ -185,6 +185,7 @@ class Runner:
         if self._closed:
             _log.info("a handler returned after its worker had stopped, which had given its attempt back")
             return
+        self.crew.ending()
         self.slots.unstick(running)
         ticket = Ticket(running.stream_id, command, size=size)
         ticket.returns = running
@@ -204,10 +205,12 @@ class Runner:
 
     def again(self, ticket: Ticket) -> None:
         """Hand in a report whose hook has run."""
+        self.crew.ending()
         self._commander.post(ticket)
 
     def returned(self, running: Running) -> None:
         """Take back the slot of an attempt that has nothing to report."""
+        self.crew.ending()
         self.slots.unstick(running)
         self._commander.call(partial(self._give_back, running))
         self._commander.nudge()

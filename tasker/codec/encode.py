@@ -102,7 +102,6 @@ _BODIES: Mapping[type[ev.Event], Callable[..., tuple[_Data, Json]]] = {
     ev.ControlPaused: lambda event: ({"scope": event.scope, **_why(event)}, None),
     ev.ControlResumed: lambda event: ({"scope": event.scope, **_why(event)}, None),
 }
-_PLAIN = frozenset({ev.TaskStarted, ev.StepSkipped})
 _WITH_PAYLOAD = frozenset(
     {
         ev.TaskCreated,
@@ -144,6 +143,20 @@ def _body(event: ev.Event) -> tuple[_Data, Json]:
     return {}, None
 
 
+def _shown(event: ev.TaskStreamEvent | ev.ControlEvent, status: TaskStatus) -> tuple[_Data, Json, int | None]:
+    """Give the readable data, the payload and the attempt of an event."""
+    data, payload = _body(event)
+    if isinstance(event, ev.StepEvent):
+        data["step"] = event.step
+        data["retry_limit"] = event.retry_limit
+        if status is not IN_PROGRESS:
+            data["status"] = status.value
+        return data, payload, event.attempt
+    if isinstance(event, ev.TaskEvent):
+        data["status"] = event.status.value
+    return data, payload, None
+
+
 def encode(
     event: ev.TaskStreamEvent | ev.ControlEvent,
     *,
@@ -169,16 +182,7 @@ def encode(
             event_id, 0, event.name, 1, event.at, number, event.attempt, None, None, causation_id, metadata,
             dumps(data), dumps(event.body),
         )  # fmt: skip
-    data, payload = _body(event)
-    attempt: int | None = None
-    if isinstance(event, ev.StepEvent):
-        data["step"] = event.step
-        data["retry_limit"] = event.retry_limit
-        attempt = event.attempt
-        if status is not IN_PROGRESS:
-            data["status"] = status.value
-    elif isinstance(event, ev.TaskEvent):
-        data["status"] = event.status.value
+    data, payload, attempt = _shown(event, status)
     has_payload = type(event) in _WITH_PAYLOAD or (isinstance(event, ev.StepUpdated) and event.sets_inputs)
     return NewEvent(
         event_id,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from tasker import StepTemplate, TaskDefinition
 from tasker.errors import LogUnavailable
+from tasker.testing import FrozenClock
+from tasker.testing import app as memory_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -148,3 +150,24 @@ def unavailable(*, unknown: bool = False) -> Callable[[object], None]:
         raise LogUnavailable("the disk is away", outcome_unknown=unknown)
 
     return fail
+
+
+def run(handler, clock=None, **keys):
+    """Run a task of one step until idle; give the application and the task's id."""
+    app = memory_app(plan(step("a", handler, **keys)), clock=clock or FrozenClock())
+    task = app.submit(name="plan")
+    app.run_until_idle()
+    return app, task.id
+
+
+class Boom(BaseException):
+    """What no handler should raise."""
+
+
+def raising(error):
+    """Make a handler that raises."""
+
+    def process(task, sequence, step):
+        raise error
+
+    return process

@@ -15,28 +15,7 @@ from tasker import (
 )
 from tasker.testing import FrozenClock
 from tasker.testing import app as memory_app
-from tests.integration.runner_kit import Gate, bodies, eventually, plan, step, types
-
-
-def run(handler, clock=None, **keys):
-    """Run a task of one step until idle; give the application and the task's id."""
-    app = memory_app(plan(step("a", handler, **keys)), clock=clock or FrozenClock())
-    task = app.submit(name="plan")
-    app.run_until_idle()
-    return app, task.id
-
-
-class Boom(BaseException):
-    """What no handler should raise."""
-
-
-def raising(error):
-    """Make a handler that raises."""
-
-    def process(task, sequence, step):
-        raise error
-
-    return process
+from tests.integration.runner_kit import Boom, Gate, bodies, eventually, plan, raising, run, step, types
 
 
 def test_delays_double_until_the_limit():

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from tasker.domain import events as ev
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tasker.domain.definition import StepTemplate, TaskDefinition
     from tasker.domain.events import Instant
+    from tasker.domain.graph import Graph
 
 SECOND = 1_000_000
 """Microseconds."""
@@ -126,13 +128,20 @@ _IN_PROGRESS = _PLACE[StepStatus.IN_PROGRESS]
 _WAITING_FOR_RETRY = _PLACE[StepStatus.WAITING_FOR_RETRY]
 _WAITING = _PLACE[StepStatus.WAITING]
 _NO_COUNTS = (0,) * len(_PLACE)
+_GRAPHS_REMEMBERED = 256
 
 
 def blank(task_id: str, definition: TaskDefinition) -> Task:
     """Give the state before the first event: version 0, every step pending."""
-    steps = Steps.of(StepState(blockers=len(parents)) for parents in definition.graph.parent_ordinals)
+    steps = _blank_steps(definition.graph)
     pending = (len(steps), *_NO_COUNTS[1:])
     return Task(task_id, definition, 0, TaskStatus.PENDING, steps, pending, len(definition.graph.roots))
+
+
+@lru_cache(maxsize=_GRAPHS_REMEMBERED)
+def _blank_steps(graph: Graph) -> Steps:
+    """Give the table in which every step is pending, made once for all tasks of a definition."""
+    return Steps.of(StepState(blockers=len(parents)) for parents in graph.parent_ordinals)
 
 
 def fold(task: Task, history: Iterable[ev.TaskStreamEvent]) -> Task:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.05
 _QUIET_SECONDS = 0.05
-_LATEST_SECONDS = 0.25
+_LATEST_SECONDS = 0.1
+_PAGE_UNDER_LOAD = 1_000
 _DRAIN_SECONDS = 30.0
 _log = logger("readers")
 
@@ -93,15 +94,18 @@ class Readers:
                 self._poked = False
 
     def _serve_due(self) -> None:
-        """Deliver at once; serve read models when the log is quiet, and every now and then while it is not.
+        """Deliver at once; serve read models in full when the log is quiet, and a page now and then while it is not.
 
         Their transactions hold the writer that appends need, and many changes of a task become one row.
         """
         while self._deliver() and not self._stopping:
             pass
         now = self._context.threads.monotonic()
-        if now - self._committed_at < _QUIET_SECONDS and now - self._projected_at < _LATEST_SECONDS:
+        if now - self._committed_at >= _QUIET_SECONDS:
+            while self._context.projections.serve() and not self._stopping:
+                pass
+        elif now - self._projected_at >= _LATEST_SECONDS:
+            self._context.projections.serve(limit=_PAGE_UNDER_LOAD)
+        else:
             return
-        while self._context.projections.serve() and not self._stopping:
-            pass
         self._projected_at = self._context.threads.monotonic()

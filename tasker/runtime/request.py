@@ -42,12 +42,11 @@ class _Checked(type):
 
     def __call__(cls: type[_T], *places: object, **values: object) -> _T:
         """Check the names of the fields and build."""
-        known = [key for key in cls.__annotations__ if not key.startswith("_")]
         if places:
             wrong("$", "fields by name, such as TaskRequest(name=...)", places)
         for name in values:
-            if name not in known:
-                problem = f"unknown field {name!r}.{near(name, known)}"
+            if name not in cls.__annotations__:
+                problem = f"unknown field {name!r}.{near(name, cls.__annotations__)}"
                 raise InvalidRequest(f"$.{name}: {problem}", problems={f"$.{name}": problem})
         if "name" not in values:
             raise InvalidRequest(

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from tasker.domain import events as ev
-from tasker.domain import steps as outcome
+from tasker.domain.evolve_step import StepStreamEvent, step_after
 from tasker.domain.status import SATISFIED, StepStatus, TaskStatus
 from tasker.domain.steps import Steps, StepState
 
@@ -258,17 +258,11 @@ def _updated(task: Task, event: ev.TaskUpdated) -> Task:
     return task._replace(request=request._replace(reason=reason, tags=tags))
 
 
-_StepStreamEvent = (
-    ev.StepStarted | ev.StepCompleted | ev.StepFailed | ev.StepRetryScheduled | ev.StepAbandoned | ev.StepWaiting
-    | ev.StepSkipped | ev.StepCancelled | ev.StepReset | ev.StepResolvedManually | ev.StepUpdated
-)  # fmt: skip
-
-
-def _evolve_step(task: Task, event: _StepStreamEvent, number: int) -> Task:
+def _evolve_step(task: Task, event: StepStreamEvent, number: int) -> Task:
     """Change one step, the counters, and what the step's children wait for."""
     version = task.version + 1
     before = task.steps[number]
-    after = _step_after(before, event, version)
+    after = step_after(before, event, version)
     changes = {number: after}
     ready = task.ready - before.ready + after.ready
     if after.status in SATISFIED and before.status not in SATISFIED:
@@ -283,103 +277,26 @@ def _evolve_step(task: Task, event: _StepStreamEvent, number: int) -> Task:
         moved[_PLACE[after.status]] += 1
         counts = tuple(moved)
     steps = task.steps.put(changes)
-    return task._replace(version=version, last_at=event.at, steps=steps, counts=counts, ready=ready)
+    return _moved(task, event.at, steps, counts, ready)
 
 
-def _marked(state: StepState, letter: str, *, over: str = outcome.RUNNING) -> str:
-    """Write the outcome of the latest attempt, if it still has the letter it may be written over."""
-    return state.outcomes[:-1] + letter if state.outcomes.endswith(over) else state.outcomes
-
-
-def _step_after(state: StepState, event: _StepStreamEvent, version: int) -> StepState:
-    at = event.at
-    match event:
-        case ev.StepStarted():
-            return state._replace(
-                status=StepStatus.IN_PROGRESS,
-                attempt=event.attempt,
-                outcomes=state.outcomes + outcome.RUNNING,
-                due=None,
-                delay=None,
-                started_at=at,
-                worker_id=event.worker_id,
-            )
-        case ev.StepCompleted():
-            return state._replace(
-                status=StepStatus.COMPLETE,
-                outcomes=_marked(state, outcome.COMPLETED),
-                due=None,
-                delay=None,
-                ended_at=at,
-                outcome=version,
-                error=0,
-                failure=None,
-            )
-        case ev.StepFailed() | ev.StepRetryScheduled() | ev.StepAbandoned() | ev.StepWaiting():
-            return _unfinished(state, event, version)
-        case ev.StepSkipped():
-            return _finished(state, StepStatus.SKIPPED, at)
-        case _:
-            return _operated(state, event, version)
-
-
-def _operated(
-    state: StepState, event: ev.StepCancelled | ev.StepReset | ev.StepResolvedManually | ev.StepUpdated, version: int
-) -> StepState:
-    """Take in what a person did to a step; a cancelled one keeps what its last failure said."""
-    at = event.at
-    match event:
-        case ev.StepCancelled():
-            marked = _marked(state, outcome.CANCELLED)
-            return _finished(state, StepStatus.CANCELLED, at)._replace(outcomes=marked, error=state.error)
-        case ev.StepReset():
-            reruns = state.reruns + event.rerun
-            fresh = state._replace(status=StepStatus.PENDING, failures=0, reruns=reruns, failure=None, error=0)
-            return fresh._replace(due=None, delay=None, ready_at=at, ended_at=None)
-        case ev.StepResolvedManually():
-            marked = _marked(state, outcome.FENCED)
-            return _finished(state, StepStatus.RESOLVED_MANUALLY, at)._replace(outcome=version, outcomes=marked)
-        case ev.StepUpdated():
-            limit = event.retry_limit if event.sets_limit else state.limit
-            return state._replace(limit=limit, inputs=version if event.sets_inputs else state.inputs)
-        case _:
-            assert_never(event)
-
-
-def _finished(state: StepState, status: StepStatus, at: Instant) -> StepState:
-    return state._replace(status=status, ended_at=at, due=None, delay=None, failure=None, error=0)
-
-
-def _unfinished(
-    state: StepState, event: ev.StepFailed | ev.StepRetryScheduled | ev.StepAbandoned | ev.StepWaiting, version: int
-) -> StepState:
-    match event:
-        case ev.StepFailed():
-            return _failed(state, event, version)
-        case ev.StepRetryScheduled():
-            status, due = StepStatus.WAITING_FOR_RETRY, event.not_before
-            return state._replace(status=status, due=due, delay=event.delay_seconds, ready_at=due)
-        case ev.StepAbandoned():
-            lost = event.reason == ev.WORKER_LOST
-            marked = _marked(state, outcome.ABANDONED)
-            failures = state.failures + lost
-            return state._replace(status=StepStatus.PENDING, failures=failures, outcomes=marked, ready_at=event.at)
-        case ev.StepWaiting():
-            marked = _marked(state, outcome.WAITING)
-            return state._replace(status=StepStatus.WAITING, due=event.until, outcomes=marked)
-        case _:
-            assert_never(event)
-
-
-def _failed(state: StepState, event: ev.StepFailed, version: int) -> StepState:
-    """Count the attempt, unless its abandonment or its own failure has counted it already."""
-    counted = state.status is StepStatus.IN_PROGRESS or state.status is StepStatus.WAITING
-    after = state._replace(
-        status=StepStatus.ERROR if event.final else StepStatus.WAITING_FOR_RETRY,
-        failures=state.failures + counted,
-        outcomes=_marked(state, outcome.FAILED),
-        error=version,
-        due=None if event.final else event.at,
-        delay=None,
+def _moved(task: Task, at: Instant, steps: Steps, counts: tuple[int, ...], ready: int) -> Task:
+    """Give the task after a step event."""
+    return Task(
+        task.id,
+        task.definition,
+        task.version + 1,
+        task.status,
+        steps,
+        counts,
+        ready,
+        task.request,
+        task.pause,
+        task.created_at,
+        task.started_at,
+        task.ended_at,
+        at,
+        task.timeout_at,
+        task.annotations,
+        task.erased,
     )
-    return after._replace(failure=(event.error.type, event.error.message)) if event.final else after

@@ -71,13 +71,19 @@ class StartStep(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReportStep(Command):
-    """Report how an attempt ended; `annotations` are those of the hook, None where it has not run."""
+class EndAttempt(Command):
+    """End an attempt, which may end the task; `annotations` are those of the task's hook, None where it has not run."""
 
     step: str
     attempt: int
-    published: tuple[Publication, ...] = ()
     annotations: tuple[Annotation, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportStep(EndAttempt):
+    """Report how an attempt ended, and what it published."""
+
+    published: tuple[Publication, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,21 +114,17 @@ class ReportStepWaiting(ReportStep):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AbandonStep(Command):
+class AbandonStep(EndAttempt):
     """End an attempt whose worker was lost or stopped."""
 
-    step: str
-    attempt: int
     reason: str
     jitter: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExpireWait(Command):
+class ExpireWait(EndAttempt):
     """End a wait whose time ran out; `attempt` is the one that began it."""
 
-    step: str
-    attempt: int
     jitter: float
 
 

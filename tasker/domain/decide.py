@@ -289,7 +289,7 @@ def _abandon(draft: Draft, command: cmd.AbandonStep) -> None:
             at=draft.now, step=command.step, attempt=command.attempt, retry_limit=limit, error=error, final=True
         )
     )
-    draft.close()
+    draft.close(command.annotations or ())
 
 
 def _expire_wait(draft: Draft, command: cmd.ExpireWait) -> None:
@@ -301,7 +301,7 @@ def _expire_wait(draft: Draft, command: cmd.ExpireWait) -> None:
         draft.refuse_step("expire the wait of", number, "its time has not run out")
     error = ev.StepError(type=ev.TIMEOUT, message="nobody ended the wait in time", kind=ev.TIMEOUT)
     _fail(draft, number, command, error)
-    draft.close()
+    draft.close(command.annotations or ())
 
 
 def _expire_task(draft: Draft) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasker.domain.commands import StartStep
+from tasker.domain.commands import EndAttempt, StartStep
 from tasker.domain.control import pause_over
 from tasker.domain.work import WorkKind, item_of, next_in_line, obstacle, task_item, work
 from tasker.errors import LogUnavailable, TaskerError
@@ -112,10 +112,18 @@ class Claiming:
         """Take back a slot."""
         self._slots.release(running.scopes)
 
-    def later(self, stream_id: bytes, make: Callable[[], TaskCommand]) -> None:
-        """Put a command of the engine's own into the inbox; a task that cannot be read here is left to others."""
+    def later(self, stream_id: bytes, make: Callable[[], TaskCommand], *, hooked: bool = True) -> None:
+        """Put a command of the engine's own into the inbox; a task that cannot be read here is left to others.
+
+        Args:
+            stream_id: The task.
+            make: Makes the command.
+            hooked: False if the task's hook shall not run, even if the command ends the task.
+        """
         try:
             ticket = Ticket(stream_id, make())
+            task = self._office.streams.known(stream_id).task
+            ticket.hooked = hooked and isinstance(ticket.command, EndAttempt) and self._execution.has_hook(task)
         except TaskerError as error:
             _log.warning("a task is left to others: %s", error)
             return

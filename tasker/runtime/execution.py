@@ -247,7 +247,7 @@ class Execution:
             runner.again(ticket)
             return
         command = ticket.command
-        if isinstance(command, cmd.ReportStep):
+        if isinstance(command, cmd.EndAttempt):
             ticket.command = replace(command, annotations=notes)
         ticket.hooked = False
         runner.again(ticket)

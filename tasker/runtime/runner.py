@@ -323,4 +323,5 @@ class Runner:
             self._abandon_later(stream_id, item.step, item.attempt, WORKER_STOPPED)
 
     def _abandon_later(self, stream_id: bytes, number: int, attempt: int, reason: str) -> None:
-        self._claiming.later(stream_id, partial(self._execution.abandonment, stream_id, number, attempt, reason))
+        make = partial(self._execution.abandonment, stream_id, number, attempt, reason)
+        self._claiming.later(stream_id, make, hooked=reason == WORKER_LOST)

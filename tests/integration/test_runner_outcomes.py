@@ -10,6 +10,7 @@ from tasker import (
     PermanentError,
     StepHandler,
     TaskHandler,
+    Wait,
     task_handler,
 )
 from tasker.testing import FrozenClock
@@ -100,6 +101,23 @@ def test_a_failing_hook_is_noted_and_fails_nothing(error):
         task = app.submit(name="hooked")
         assert app.run_until_complete(task.id, timeout=10).status == "complete"
         assert [note.type for note in app.task(task.id).annotations] == ["tasker.annotation_error"]
+
+
+def test_the_hook_runs_before_an_expired_wait_ends_the_task():
+    """A wait that runs out is an outcome, too: the hook notes before the task fails."""
+    clock = FrozenClock()
+
+    def note(task, sequence, steps):
+        task.annotate("last", {"kind": sequence["a"].error.kind})
+
+    definition = hooked(lambda task, sequence, step: Wait(5, "nobody comes"), note, default_retry_limit=1)
+    with memory_app(definition, clock=clock) as app:
+        task = app.submit(name="hooked")
+        app.run_until_idle()
+        clock.advance(6)
+        app.run_until_idle()
+        assert [event.type for event in app.events(task.id)][-3:] == ["step.failed", "task.annotated", "task.failed"]
+        assert [note.value for note in app.task(task.id).annotations] == [{"kind": "timeout"}]
 
 
 def test_the_hook_sees_the_results_that_end_the_task():

@@ -120,7 +120,7 @@ class Engine:
         """
         context = self.context
         stream = stream_id(task_id)
-        context.streams.current(stream)
+        context.streams.known(stream)
         runner = self._runner()
         runner.work(on=True)
         try:

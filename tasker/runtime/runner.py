@@ -213,12 +213,10 @@ class Runner:
         self.crew.ending()
         self.slots.unstick(running)
         self._commander.call(partial(self._give_back, running))
-        self._commander.nudge()
 
     def lift(self) -> None:
-        """Look again at held steps, for instance because a handler was registered."""
+        """Look again at held steps, for instance because a handler was registered; the errand's turn claims."""
         self._commander.call(self._agenda.lift_all)
-        self._commander.nudge()
 
     def limits_held(self) -> dict[str, tuple[int, tuple[str, ...]]]:
         """Give each limited scope with its limit and the tasks whose attempts hold it."""

@@ -124,13 +124,13 @@ def parse_rfc3339(text: str) -> int:
     Raises:
         InvalidRequest: The text is no such time, lacks the offset, or in UTC lies outside the years 1 to 9999.
     """
-    if _RFC3339.fullmatch(text):
-        try:
-            return micros(datetime.fromisoformat(text.upper()))
-        except ValueError:
-            pass  # a 30th of February has the form, but is no day: told below in the same words
     msg = f"expected an RFC 3339 time with an offset, such as 2026-11-21T14:00:00Z, found {text[:64]!r}"
-    raise InvalidRequest(msg)
+    if not _RFC3339.fullmatch(text):
+        raise InvalidRequest(msg)
+    try:
+        return micros(datetime.fromisoformat(text.upper()))
+    except ValueError:  # a 30th of February has the form, but is no day
+        raise InvalidRequest(msg) from None
 
 
 def _outside(value: int) -> InvalidRequest:

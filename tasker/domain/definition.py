@@ -142,11 +142,6 @@ class StepTemplate(metaclass=Declared):
         first = () if self.depends_on_step is None else (self.depends_on_step,)
         return tuple(dict.fromkeys((*first, *self.depends_on_steps)))
 
-    @property
-    def attempts_allowed(self) -> int:
-        """Give the number of attempts of one budget, without an operator's number."""
-        return self.default_retry_limit if self.default_retryable else 1
-
 
 def _custom_event(value: object, place: int) -> CustomEvent:
     if isinstance(value, CustomEvent):

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasker.domain.work import WorkItem, WorkKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tasker.domain.events import Instant
 
 
@@ -42,11 +40,6 @@ class Agenda:
             heapq.heappush(self._ready, (item.rank, next(self._order), entry))
         elif item.due is not None:
             heapq.heappush(self._timers, (item.due, next(self._order), entry))
-
-    def fill(self, items: Iterable[tuple[bytes, WorkItem]], now: Instant) -> None:
-        """Note many items."""
-        for stream_id, item in items:
-            self.add(stream_id, item, now)
 
     def pop_ready(self) -> Entry | None:
         """Take the ready step that comes first, or None."""
@@ -99,9 +92,3 @@ class Agenda:
     def next_due(self) -> Instant | None:
         """Give the earliest due time of a timer, or None."""
         return self._timers[0][0] if self._timers else None
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._ready.clear()
-        self._timers.clear()
-        self._held.clear()

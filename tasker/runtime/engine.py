@@ -172,14 +172,6 @@ class Engine:
             threads=context.threads,
         )
 
-    def check_open(self) -> None:
-        """Open the log now, so that what is wrong with it is told at once.
-
-        Raises:
-            TaskerError: It cannot be opened, or is no log of Tasker.
-        """
-        self.context.log().head()
-
     def must_run(self) -> Runner:
         """Give the runner that `start` made.
 

@@ -165,9 +165,8 @@ def test_other_names_of_keys():
     assert plan(namespace_name="shop").namespace == "shop"
 
 
-def test_attempts_and_versions():
-    """`default_retryable` alone makes it one attempt; what is no version has no precedence."""
-    assert (step().attempts_allowed, step(default_retryable=False).attempts_allowed) == (3, 1)
+def test_versions_have_precedence():
+    """Versions have the precedence of semantic versions; what is no version has none."""
     assert plan(version="2.0.0").precedence > plan(version="2.0.0-rc.1+b").precedence
     with pytest.raises(InvalidDefinition, match="latest"):
         precedence("latest")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LOOK_AGAIN_SECONDS = 0.05
 _SHARE_SECONDS = 0.001
+_QUICK_SECONDS = 0.00025
 _GUARD_SECONDS = 0.005
 _GUARD_ROUNDS = 10
 _FORGETTING = 0.9
@@ -107,7 +108,8 @@ class Crew:
 
     def _share(self) -> None:
         """Have one more thread come, unless those at work will be through in a moment. The condition is held."""
-        if not (self._active and self._standing) or len(self._jobs) * self._pace > _SHARE_SECONDS:
+        slow = self._pace > _QUICK_SECONDS and len(self._jobs) * self._pace > _SHARE_SECONDS
+        if slow or not (self._active and self._standing):
             self._wake()
 
     def _wake(self) -> None:

@@ -262,7 +262,7 @@ class Runner:
         if any(map(self._execution.found, self._agenda.reasons)):
             self.lift()
         if (due is not None and due <= office.now()) or office.inbox.waiting or self._claiming.is_behind:
-            self._commander.nudge()
+            self.wake()  # never here: a watch that leads runs beside the handlers' thread, and each waits for the other
         self._follow()
 
     def expire_attempts(self, monotonic: float) -> None:

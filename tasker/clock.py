@@ -10,6 +10,7 @@ import random
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
+from time import time_ns
 from typing import TYPE_CHECKING, Protocol
 
 import uuid_utils
@@ -72,6 +73,15 @@ class SystemIds:
 def id_maker(ids: IdSource) -> Callable[[], bytes]:
     """Give what makes the 16 bytes of a new UUIDv7 from any source, by the short way where it has one."""
     return ids.uuid_bytes if isinstance(ids, SystemIds) else lambda: ids.uuid().bytes
+
+
+def micros_maker(clock: Clock) -> Callable[[], int]:
+    """Give what tells the present time of any clock in microseconds, by the short way where it has one."""
+    return _system_micros if isinstance(clock, SystemClock) else lambda: micros(clock.now())
+
+
+def _system_micros() -> int:
+    return time_ns() // 1000
 
 
 def micros(moment: datetime) -> int:

@@ -357,3 +357,8 @@ def text_id(stream_id: bytes) -> str:
     """Write the 16 bytes of an id as a UUID."""
     digits = stream_id.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def id_bytes(text: str) -> bytes:
+    """Give the 16 bytes of an id that `text_id` wrote."""
+    return bytes.fromhex(text.replace("-", ""))

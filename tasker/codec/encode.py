@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import NamedTuple
 
 from tasker.codec.jsonbytes import Json, dumps
 from tasker.codec.registry import CODES, STEP_ABANDONED_LOST, STEP_FAILED_FINAL
 from tasker.codec.rows import NewEvent
 from tasker.domain import events as ev
 from tasker.domain.status import TaskStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _Data = dict[str, Json]
 
@@ -84,14 +83,43 @@ def _retry(event: ev.StepRetryScheduled) -> tuple[_Data, Json]:
     return {"delay_seconds": event.delay_seconds, "backoff_type": event.backoff_type}, None
 
 
+def _started(event: ev.StepStarted) -> tuple[_Data, Json]:
+    return {"worker_id": event.worker_id}, None
+
+
+def _step_completed(event: ev.StepCompleted) -> tuple[_Data, Json]:
+    data: _Data = {"duration": event.duration}
+    if event.reason is not None:
+        data["reason"] = event.reason
+    return data, event.results
+
+
+class _Form(NamedTuple):
+    """How the events of one class are written.
+
+    Attributes:
+        code: The code of its type; 0 where it depends on the event (`_variant`).
+        body: Gives the readable data and the payload.
+        has_payload: Whether it always has a payload, even a null.
+        due: The field that becomes the column `due`.
+        has_actor: Whether a person may have asked for it.
+    """
+
+    code: int
+    body: Callable[..., tuple[_Data, Json]]
+    has_payload: bool
+    due: str | None
+    has_actor: bool
+
+
 _BODIES: Mapping[type[ev.Event], Callable[..., tuple[_Data, Json]]] = {
     ev.TaskCreated: _created,
     ev.TaskCompleted: _completed,
     ev.TaskFailed: _failed,
     ev.TaskUpdated: _updated,
     ev.TaskAnnotated: _annotated,
-    ev.StepStarted: lambda event: ({"worker_id": event.worker_id}, None),
-    ev.StepCompleted: lambda event: ({"duration": event.duration, **_why(event)}, event.results),
+    ev.StepStarted: _started,
+    ev.StepCompleted: _step_completed,
     ev.StepFailed: _step_failed,
     ev.StepRetryScheduled: _retry,
     ev.StepAbandoned: lambda event: ({"worker_id": event.worker_id, "reason": event.reason}, None),
@@ -103,58 +131,33 @@ _BODIES: Mapping[type[ev.Event], Callable[..., tuple[_Data, Json]]] = {
     ev.ControlResumed: lambda event: ({"scope": event.scope, **_why(event)}, None),
 }
 _WITH_PAYLOAD = frozenset(
-    {
-        ev.TaskCreated,
-        ev.TaskFailed,
-        ev.TaskAnnotated,
-        ev.StepCompleted,
-        ev.StepFailed,
-        ev.StepResolvedManually,
-        ev.CustomEvent,
-    }
+    {ev.TaskCreated, ev.TaskFailed, ev.TaskAnnotated, ev.StepCompleted, ev.StepFailed, ev.StepResolvedManually}
 )
-IN_PROGRESS = TaskStatus.IN_PROGRESS
+_DUE = {ev.StepRetryScheduled: "not_before", ev.TaskCreated: "not_before", ev.StepWaiting: "until"}
+_VARIANTS = frozenset({ev.StepFailed, ev.StepAbandoned})
+_IN_PROGRESS = TaskStatus.IN_PROGRESS
 
 
-def _code(event: ev.Event) -> int:
+def _form(kind: type[ev.Event]) -> _Form:
+    by_person = issubclass(kind, ev.OperatorTaskEvent | ev.OperatorStepEvent)
+    return _Form(
+        code=0 if kind in _VARIANTS else CODES[kind],
+        body=_BODIES.get(kind, (lambda event: (_why(event), None)) if by_person else (lambda _: ({}, None))),
+        has_payload=kind in _WITH_PAYLOAD,
+        due=_DUE.get(kind),
+        has_actor="actor" in {one.name for one in fields(kind)},
+    )
+
+
+_FORMS: Mapping[type[ev.Event], _Form] = {kind: _form(kind) for kind in CODES}
+
+
+def _variant(event: ev.Event) -> int:
+    """Give the code of an event whose class has several."""
     if isinstance(event, ev.StepFailed):
         return STEP_FAILED_FINAL if event.final else STEP_FAILED_FINAL - 1
-    if isinstance(event, ev.StepAbandoned):
-        return STEP_ABANDONED_LOST if event.reason == ev.WORKER_LOST else STEP_ABANDONED_LOST + 1
-    return CODES[type(event)]
-
-
-def _due(event: ev.Event) -> int | None:
-    match event:
-        case ev.StepRetryScheduled() | ev.TaskCreated():
-            return event.not_before
-        case ev.StepWaiting():
-            return event.until
-        case _:
-            return None
-
-
-def _body(event: ev.Event) -> tuple[_Data, Json]:
-    kind = type(event)
-    if kind in _BODIES:
-        return _BODIES[kind](event)
-    if isinstance(event, ev.OperatorTaskEvent | ev.OperatorStepEvent):
-        return _why(event), None
-    return {}, None
-
-
-def _shown(event: ev.TaskStreamEvent | ev.ControlEvent, status: TaskStatus) -> tuple[_Data, Json, int | None]:
-    """Give the readable data, the payload and the attempt of an event."""
-    data, payload = _body(event)
-    if isinstance(event, ev.StepEvent):
-        data["step"] = event.step
-        data["retry_limit"] = event.retry_limit
-        if status is not IN_PROGRESS:
-            data["status"] = status.value
-        return data, payload, event.attempt
-    if isinstance(event, ev.TaskEvent):
-        data["status"] = event.status.value
-    return data, payload, None
+    lost = isinstance(event, ev.StepAbandoned) and event.reason == ev.WORKER_LOST
+    return STEP_ABANDONED_LOST if lost else STEP_ABANDONED_LOST + 1
 
 
 def encode(
@@ -177,23 +180,33 @@ def encode(
         metadata: JSON bytes of trace and request ids.
     """
     if isinstance(event, ev.CustomEvent):
-        data: _Data = {"step": event.step, "n": event.number}
+        shown: _Data = {"step": event.step, "n": event.number}
         return NewEvent(
             event_id, 0, event.name, 1, event.at, number, event.attempt, None, None, causation_id, metadata,
-            dumps(data), dumps(event.body),
+            dumps(shown), dumps(event.body),
         )  # fmt: skip
-    data, payload, attempt = _shown(event, status)
-    has_payload = type(event) in _WITH_PAYLOAD or (isinstance(event, ev.StepUpdated) and event.sets_inputs)
+    form = _FORMS[type(event)]
+    data, payload = form.body(event)
+    attempt = None
+    if isinstance(event, ev.StepEvent):
+        attempt = event.attempt
+        data["step"] = event.step
+        data["retry_limit"] = event.retry_limit
+        if status is not _IN_PROGRESS:
+            data["status"] = status.value
+    elif isinstance(event, ev.TaskEvent):
+        data["status"] = event.status.value
+    has_payload = form.has_payload or (isinstance(event, ev.StepUpdated) and event.sets_inputs)
     return NewEvent(
         event_id,
-        _code(event),
+        form.code or _variant(event),
         event.type,
         1,
         event.at,
         number,
         attempt,
-        _due(event),
-        getattr(event, "actor", None),
+        getattr(event, form.due) if form.due else None,
+        event.actor if form.has_actor else None,
         causation_id,
         metadata,
         dumps(data),

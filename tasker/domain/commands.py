@@ -5,10 +5,10 @@ A command carries the present time `now` (microseconds) and, where a delay may b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from tasker.domain.events import Instant, Json, Parent, StepError
+from tasker.domain.value import value
 
 DEFAULT_MAX_SERVER_DELAY = 3600.0
 
@@ -28,14 +28,14 @@ class Annotation(NamedTuple):
     value: Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Command:
     """What all commands have."""
 
     now: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OperatorCommand(Command):
     """A command of a person, who says why."""
 
@@ -43,7 +43,7 @@ class OperatorCommand(Command):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CreateTask(Command):
     """Accept a checked request."""
 
@@ -62,7 +62,7 @@ class CreateTask(Command):
     requested_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StartStep(Command):
     """Claim the next attempt of a ready step for a worker."""
 
@@ -70,7 +70,7 @@ class StartStep(Command):
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EndAttempt(Command):
     """End an attempt, which may end the task; `annotations` are those of the task's hook, None where it has not run."""
 
@@ -79,14 +79,14 @@ class EndAttempt(Command):
     annotations: tuple[Annotation, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ReportStep(EndAttempt):
     """Report how an attempt ended, and what it published."""
 
     published: tuple[Publication, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ReportStepCompleted(ReportStep):
     """Report results; `duration` in seconds."""
 
@@ -94,7 +94,7 @@ class ReportStepCompleted(ReportStep):
     duration: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ReportStepFailed(ReportStep):
     """Report an error; `retry_after` and `max_server_delay` in seconds."""
 
@@ -105,7 +105,7 @@ class ReportStepFailed(ReportStep):
     max_server_delay: float = DEFAULT_MAX_SERVER_DELAY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ReportStepWaiting(ReportStep):
     """Report that the step waits for somebody outside, at most `timeout_seconds` (None: without end)."""
 
@@ -113,7 +113,7 @@ class ReportStepWaiting(ReportStep):
     timeout_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AbandonStep(EndAttempt):
     """End an attempt whose worker was lost or stopped."""
 
@@ -121,56 +121,56 @@ class AbandonStep(EndAttempt):
     jitter: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ExpireWait(EndAttempt):
     """End a wait whose time ran out; `attempt` is the one that began it."""
 
     jitter: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ExpireTask(Command):
     """End a task whose time ran out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CancelTask(OperatorCommand):
     """Cancel the task and everything in it that has not finished."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PauseTask(OperatorCommand):
     """Start nothing more of this task."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResumeTask(OperatorCommand):
     """Let steps start again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class RetryTask(OperatorCommand):
     """Reopen a failed task and give every step in error a new budget."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResolveTask(OperatorCommand):
     """Settle a failed task by hand."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class EraseTask(OperatorCommand):
     """Drop the user's bytes of an ended task."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UpdateTask(OperatorCommand):
     """Change the task's reason (it is also the recorded one) or tags; None keeps."""
 
     tags: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class AnnotateTask(OperatorCommand):
     """Note something about the task."""
 
@@ -178,28 +178,28 @@ class AnnotateTask(OperatorCommand):
     annotation: Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepCommand(OperatorCommand):
     """A person's command on one step."""
 
     step: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResetStep(StepCommand):
     """Give a step a new budget; `rerun` also changes its idempotency key."""
 
     rerun: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResolveStep(StepCommand):
     """Settle a step by hand."""
 
     results: Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CompleteStep(StepCommand):
     """End a wait with results; `repeated` says that the recorded results are the same bytes."""
 
@@ -207,12 +207,12 @@ class CompleteStep(StepCommand):
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CancelStep(StepCommand):
     """Cancel a step and what can then no longer run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class UpdateStep(StepCommand):
     """Change a step's inputs or attempt limit; `repeated` says that the inputs are the ones it has."""
 
@@ -222,14 +222,14 @@ class UpdateStep(StepCommand):
     retry_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class PauseScope(OperatorCommand):
     """Start nothing more in a scope."""
 
     scope: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ResumeScope(OperatorCommand):
     """End the pause of a scope."""
 

@@ -152,9 +152,8 @@ def _report(draft: Draft, command: cmd.Report) -> None:
         found = f"it is {state.status} at attempt {state.attempt}"
         raise StaleAttempt(f"{which} does not wait for a report of attempt {command.attempt}: {found}; drop the report")
     failed = isinstance(command, cmd.ReportStepFailed)
-    for place, published in enumerate(command.published):
-        if published.always or not failed:
-            _publish(draft, command, place, published)
+    if command.published:
+        _publish_all(draft, command, failed=failed)
     match command:
         case cmd.ReportStepCompleted():
             draft.emit(
@@ -175,6 +174,12 @@ def _report(draft: Draft, command: cmd.Report) -> None:
         case _:
             assert_never(command)
     draft.close(command.annotations or ())
+
+
+def _publish_all(draft: Draft, command: cmd.Report, *, failed: bool) -> None:
+    for place, published in enumerate(command.published):
+        if published.always or not failed:
+            _publish(draft, command, place, published)
 
 
 def _publish(draft: Draft, command: cmd.Report, place: int, published: cmd.Publication) -> None:

@@ -7,10 +7,11 @@ stored as the payload. `retry_limit` and `status` are written into every event s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, NamedTuple
 
 from tasker.domain.status import TaskStatus
+from tasker.domain.value import value
 
 Instant = int
 """Microseconds since the epoch, UTC."""
@@ -71,7 +72,7 @@ class Parent(NamedTuple):
     step: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class Event:
     """What all events have."""
 
@@ -79,14 +80,14 @@ class Event:
     at: Instant = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskEvent(Event):
     """An event of the task as a whole; `status` is the task's after it."""
 
     status: TaskStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepEvent(Event):
     """An event of one step; `attempt` is the number of its latest attempt, 0 before the first."""
 
@@ -95,7 +96,7 @@ class StepEvent(Event):
     retry_limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OperatorTaskEvent(TaskEvent):
     """A task event that a person asked for."""
 
@@ -103,7 +104,7 @@ class OperatorTaskEvent(TaskEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class OperatorStepEvent(StepEvent):
     """A step event that a person asked for."""
 
@@ -111,7 +112,7 @@ class OperatorStepEvent(StepEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskCreated(TaskEvent):
     """A request was accepted."""
 
@@ -134,14 +135,14 @@ class TaskCreated(TaskEvent):
     requested_at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskStarted(TaskEvent):
     """The first attempt of any step began; the task's timeout runs from here."""
 
     type: ClassVar[str] = "task.started"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskCompleted(TaskEvent):
     """No step can run any more and none is in error or cancelled. `duration` in seconds since creation."""
 
@@ -150,7 +151,7 @@ class TaskCompleted(TaskEvent):
     counts: Counts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskFailed(TaskEvent):
     """No step can run any more and one is in error, or the task's time ran out (`reason`)."""
 
@@ -163,42 +164,42 @@ class TaskFailed(TaskEvent):
     error_message: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskCancelled(OperatorTaskEvent):
     """The task was cancelled, by command or because its last live steps were."""
 
     type: ClassVar[str] = "task.cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskPaused(OperatorTaskEvent):
     """Nothing starts from here on; what runs goes on."""
 
     type: ClassVar[str] = "task.paused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskResumed(OperatorTaskEvent):
     """Steps may start again."""
 
     type: ClassVar[str] = "task.resumed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskRetried(OperatorTaskEvent):
     """A failed task was reopened; its timeout starts anew."""
 
     type: ClassVar[str] = "task.retried"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskResolvedManually(OperatorTaskEvent):
     """A person settled a failed task outside."""
 
     type: ClassVar[str] = "task.resolved_manually"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskUpdated(TaskEvent):
     """The task's reason or tags were changed; None keeps what was there."""
 
@@ -208,7 +209,7 @@ class TaskUpdated(TaskEvent):
     tags: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskAnnotated(OperatorTaskEvent):
     """Something was noted about the task: a JSON object under a type."""
 
@@ -217,14 +218,14 @@ class TaskAnnotated(OperatorTaskEvent):
     annotation: Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class TaskErased(OperatorTaskEvent):
     """The user's bytes of all earlier events of the task are gone; headers and hashes stay."""
 
     type: ClassVar[str] = "task.erased"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepStarted(StepEvent):
     """A worker claimed an attempt; durable before the handler runs."""
 
@@ -232,7 +233,7 @@ class StepStarted(StepEvent):
     worker_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepCompleted(StepEvent):
     """An attempt, or somebody outside, gave results. `duration` in seconds of the attempt."""
 
@@ -243,7 +244,7 @@ class StepCompleted(StepEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepFailed(StepEvent):
     """An attempt failed; after a final failure no further attempt follows."""
 
@@ -253,7 +254,7 @@ class StepFailed(StepEvent):
     duration: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepRetryScheduled(StepEvent):
     """The next attempt may start at `not_before`, `delay_seconds` from here."""
 
@@ -263,7 +264,7 @@ class StepRetryScheduled(StepEvent):
     backoff_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepAbandoned(StepEvent):
     """An attempt ended without a report: its worker was lost (counts) or stopped (does not count)."""
 
@@ -272,7 +273,7 @@ class StepAbandoned(StepEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepWaiting(StepEvent):
     """The step waits for somebody outside, at most until `until` (None: without end)."""
 
@@ -281,21 +282,21 @@ class StepWaiting(StepEvent):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepSkipped(StepEvent):
     """The request asked to bypass this step and its parents are satisfied; its results are {}."""
 
     type: ClassVar[str] = "step.skipped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepCancelled(OperatorStepEvent):
     """The step will not run, or its running attempt no longer counts."""
 
     type: ClassVar[str] = "step.cancelled"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepReset(OperatorStepEvent):
     """The step gets a new budget of attempts; `rerun` also changes its idempotency key."""
 
@@ -303,7 +304,7 @@ class StepReset(OperatorStepEvent):
     rerun: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepResolvedManually(OperatorStepEvent):
     """A person settled the step and gave its results; dependents run."""
 
@@ -311,7 +312,7 @@ class StepResolvedManually(OperatorStepEvent):
     results: Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class StepUpdated(OperatorStepEvent):
     """The step's inputs or attempt limit were changed; `sets_inputs` tells an inputs of null from none given."""
 
@@ -321,7 +322,7 @@ class StepUpdated(OperatorStepEvent):
     sets_limit: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class CustomEvent(Event):
     """Something of the user's own, published by an attempt under a name that is no system event's."""
 
@@ -333,7 +334,7 @@ class CustomEvent(Event):
     body: Json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ControlPaused(Event):
     """Nothing in `scope` starts after this position."""
 
@@ -343,7 +344,7 @@ class ControlPaused(Event):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value
 class ControlResumed(Event):
     """The pause of `scope` is over."""
 

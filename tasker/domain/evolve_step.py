@@ -65,6 +65,29 @@ def _started(state: StepState, event: ev.StepStarted) -> StepState:
     )
 
 
+def step_freed(state: StepState, at: Instant) -> StepState:
+    """Give the state of a step after one more of its parents was satisfied."""
+    return StepState(
+        state.status,
+        state.blockers - 1,
+        state.attempt,
+        state.failures,
+        state.reruns,
+        state.limit,
+        state.outcomes,
+        at,
+        state.due,
+        state.delay,
+        state.started_at,
+        state.ended_at,
+        state.worker_id,
+        state.outcome,
+        state.error,
+        state.inputs,
+        state.failure,
+    )
+
+
 def _completed(state: StepState, at: Instant, version: int) -> StepState:
     return StepState(
         StepStatus.COMPLETE,

@@ -1,4 +1,4 @@
-"""The state of one step, and an immutable table of steps whose copies cost a chunk instead of the whole graph."""
+"""The state of one step, and the immutable tables of steps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasker.domain.status import StepStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tasker.domain.events import Instant
 
 _BITS = 5
-_MASK = (1 << _BITS) - 1
+_WIDTH = 1 << _BITS
+_MASK = _WIDTH - 1
 
 RUNNING, COMPLETED, FAILED, ABANDONED, WAITING, CANCELLED, FENCED = "rcfawxz"
 """One letter for the outcome of each attempt in `StepState.outcomes`."""
@@ -68,22 +69,34 @@ class StepState(NamedTuple):
         return self.status is StepStatus.PENDING and not self.blockers
 
 
-class Steps:
-    """An immutable table of step states by ordinal."""
+class Steps(tuple[StepState, ...]):
+    """An immutable table of step states by ordinal: of a small graph a tuple, read at a tuple's speed."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, states: Iterable[StepState]) -> StepTable:
+        """Build a table from all its states."""
+        flat = tuple(states)
+        return cls(flat) if len(flat) <= _WIDTH else ChunkedSteps(flat)
+
+    def put(self, changes: Mapping[int, StepState]) -> Steps:
+        """Give a table with other states in some places."""
+        states = list(self)
+        for number, state in changes.items():
+            states[number] = state
+        return Steps(states)
+
+
+class ChunkedSteps:
+    """An immutable table of the step states of a large graph: a copy shares every chunk without a change."""
 
     __slots__ = ("_chunks", "_size")
 
-    def __init__(self, chunks: tuple[tuple[StepState, ...], ...], size: int) -> None:
-        """Take chunks of 32; use `Steps.of`."""
-        self._chunks = chunks
-        self._size = size
-
-    @classmethod
-    def of(cls, states: Iterable[StepState]) -> Steps:
-        """Build a table from all its states."""
-        flat = tuple(states)
-        width = 1 << _BITS
-        return cls(tuple(flat[place : place + width] for place in range(0, len(flat), width)), len(flat))
+    def __init__(self, flat: tuple[StepState, ...]) -> None:
+        """Take all states; use `Steps.of`."""
+        self._chunks = tuple(flat[place : place + _WIDTH] for place in range(0, len(flat), _WIDTH))
+        self._size = len(flat)
 
     def __len__(self) -> int:
         """Count the steps."""
@@ -99,7 +112,7 @@ class Steps:
 
     def __eq__(self, other: object) -> bool:
         """Compare by content."""
-        return isinstance(other, Steps) and self._chunks == other._chunks
+        return isinstance(other, ChunkedSteps) and self._chunks == other._chunks
 
     def __hash__(self) -> int:
         """Hash by content."""
@@ -107,18 +120,24 @@ class Steps:
 
     def __repr__(self) -> str:
         """Show the states."""
-        return f"Steps({list(self)!r})"
+        return f"ChunkedSteps({list(self)!r})"
 
-    def put(self, changes: dict[int, StepState]) -> Steps:
-        """Give a table with other states in some places; chunks without a change are shared."""
-        chunks = list(self._chunks)
+    def put(self, changes: Mapping[int, StepState]) -> ChunkedSteps:
+        """Give a table with other states in some places."""
         touched: dict[int, list[StepState]] = {}
         for number, state in changes.items():
             place = number >> _BITS
             chunk = touched.get(place)
             if chunk is None:
-                chunk = touched[place] = list(chunks[place])
+                chunk = touched[place] = list(self._chunks[place])
             chunk[number & _MASK] = state
+        chunks = list(self._chunks)
         for place, chunk in touched.items():
             chunks[place] = tuple(chunk)
-        return Steps(tuple(chunks), self._size)
+        table = ChunkedSteps(())
+        table._chunks, table._size = tuple(chunks), self._size
+        return table
+
+
+StepTable = Steps | ChunkedSteps
+"""The steps of a task; both kinds are read and changed alike."""

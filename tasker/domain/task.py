@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from tasker.domain import events as ev
-from tasker.domain.evolve_step import StepStreamEvent, step_after
+from tasker.domain.evolve_step import StepStreamEvent, step_after, step_freed
 from tasker.domain.status import SATISFIED, StepStatus, TaskStatus
-from tasker.domain.steps import Steps, StepState
+from tasker.domain.steps import Steps, StepState, StepTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +25,7 @@ SECOND = 1_000_000
 END_OF_TIME = 253_402_300_799_999_999
 """The last microsecond of the year 9999; no instant lies behind it, so that every one can be stored and shown."""
 _PLACE = {status: place for place, status in enumerate(StepStatus)}
+_PENDING = StepStatus.PENDING
 
 
 class Request(NamedTuple):
@@ -74,7 +75,7 @@ class Task(NamedTuple):
     definition: TaskDefinition
     version: int
     status: TaskStatus
-    steps: Steps
+    steps: StepTable
     counts: tuple[int, ...]
     ready: int
     request: Request = Request()
@@ -139,7 +140,7 @@ def blank(task_id: str, definition: TaskDefinition) -> Task:
 
 
 @lru_cache(maxsize=_GRAPHS_REMEMBERED)
-def _blank_steps(graph: Graph) -> Steps:
+def _blank_steps(graph: Graph) -> StepTable:
     """Give the table in which every step is pending, made once for all tasks of a definition."""
     return Steps.of(StepState(blockers=len(parents)) for parents in graph.parent_ordinals)
 
@@ -163,6 +164,8 @@ def evolve(task: Task, event: ev.TaskStreamEvent) -> Task:
     """
     if isinstance(event, ev.StepEvent):
         return _evolve_step(task, event, task.definition.graph.ordinal[event.step])
+    if isinstance(event, ev.TaskCreated):
+        return _created(task, event)
     if isinstance(event, ev.CustomEvent):
         return task._replace(version=task.version + 1, last_at=event.at)
     changed = _task_after(task, event)
@@ -181,15 +184,13 @@ def _expiry(task: Task, at: Instant) -> Instant | None:
 
 _Note = ev.TaskPaused | ev.TaskResumed | ev.TaskUpdated | ev.TaskAnnotated | ev.TaskErased
 _TaskStreamEvent = (
-    ev.TaskCreated | ev.TaskStarted | ev.TaskCompleted | ev.TaskFailed | ev.TaskCancelled | ev.TaskRetried
-    | ev.TaskResolvedManually | _Note
+    ev.TaskStarted | ev.TaskCompleted | ev.TaskFailed | ev.TaskCancelled | ev.TaskRetried | ev.TaskResolvedManually
+    | _Note
 )  # fmt: skip
 
 
 def _task_after(task: Task, event: _TaskStreamEvent) -> Task:
     match event:
-        case ev.TaskCreated():
-            return _created(task, event)
         case ev.TaskStarted():
             return task._replace(started_at=event.at, timeout_at=_expiry(task, event.at))
         case ev.TaskCompleted() | ev.TaskFailed() | ev.TaskCancelled() | ev.TaskResolvedManually():
@@ -242,13 +243,11 @@ def _created(task: Task, event: ev.TaskCreated) -> Task:
         event.requested_at,
     )
     ready_at = max(event.at, event.not_before or 0)
-    roots = {
-        number: task.steps[number]._replace(ready_at=ready_at)
-        for number, parents in enumerate(task.definition.graph.parent_ordinals)
-        if not parents
-    }
+    graph = task.definition.graph
+    roots = {graph.ordinal[root]: task.steps[graph.ordinal[root]]._replace(ready_at=ready_at) for root in graph.roots}
     steps = task.steps.put(roots)
-    return task._replace(request=request, created_at=event.at, steps=steps)
+    at, version = event.at, task.version + 1
+    return task._replace(version=version, status=event.status, request=request, created_at=at, last_at=at, steps=steps)
 
 
 def _updated(task: Task, event: ev.TaskUpdated) -> Task:
@@ -260,34 +259,29 @@ def _updated(task: Task, event: ev.TaskUpdated) -> Task:
 
 def _evolve_step(task: Task, event: StepStreamEvent, number: int) -> Task:
     """Change one step, the counters, and what the step's children wait for."""
-    version = task.version + 1
-    before = task.steps[number]
-    after = step_after(before, event, version)
+    steps = task.steps
+    before = steps[number]
+    after = step_after(before, event, task.version + 1)
+    old, new = before.status, after.status
     changes = {number: after}
-    ready = task.ready - before.ready + after.ready
-    if after.status in SATISFIED and before.status not in SATISFIED:
-        for child in task.definition.graph.child_ordinals[number]:
-            state = task.steps[child]
-            freed = changes[child] = state._replace(blockers=state.blockers - 1, ready_at=event.at)
-            ready += freed.ready
+    ready = task.ready
+    if old is _PENDING and not before.blockers:
+        ready -= 1
+    if new is _PENDING and not after.blockers:
+        ready += 1
     counts = task.counts
-    if after.status is not before.status:
-        moved = list(counts)
-        moved[_PLACE[before.status]] -= 1
-        moved[_PLACE[after.status]] += 1
-        counts = tuple(moved)
-    steps = task.steps.put(changes)
-    return _moved(task, event.at, steps, counts, ready)
-
-
-def _moved(task: Task, at: Instant, steps: Steps, counts: tuple[int, ...], ready: int) -> Task:
-    """Give the task after a step event."""
+    if new is not old:
+        counts = _moved(counts, old, new)
+        if new in SATISFIED and old not in SATISFIED:
+            for child in task.definition.graph.child_ordinals[number]:
+                freed = changes[child] = step_freed(steps[child], event.at)
+                ready += freed.ready
     return Task(
         task.id,
         task.definition,
         task.version + 1,
         task.status,
-        steps,
+        steps.put(changes),
         counts,
         ready,
         task.request,
@@ -295,8 +289,16 @@ def _moved(task: Task, at: Instant, steps: Steps, counts: tuple[int, ...], ready
         task.created_at,
         task.started_at,
         task.ended_at,
-        at,
+        event.at,
         task.timeout_at,
         task.annotations,
         task.erased,
     )
+
+
+def _moved(counts: tuple[int, ...], old: StepStatus, new: StepStatus) -> tuple[int, ...]:
+    """Count one step less in a status and one more in another."""
+    moved = list(counts)
+    moved[_PLACE[old]] -= 1
+    moved[_PLACE[new]] += 1
+    return tuple(moved)

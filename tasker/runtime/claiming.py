@@ -79,7 +79,8 @@ class Claiming:
                 self._slots.release(scopes)
             else:
                 running.append(Running(stream_id, staged.task, number, scopes))
-                self._note_timeout(stream_id, staged)
+                if staged.task.timeout_at != staged.base.timeout_at:
+                    self._note_timeout(stream_id, staged.task)
         self._claims = []
         return running
 
@@ -141,10 +142,10 @@ class Claiming:
         if not concurrent and staged.events:
             self.note_next(stream_id, staged.task, now)
 
-    def _note_timeout(self, stream_id: bytes, staged: Staged) -> None:
+    def _note_timeout(self, stream_id: bytes, task: Task) -> None:
         """Note the timeout of a task whose time began with a claim: what `_note` saw was the state before it."""
-        item = task_item(staged.task)
-        if item is not None and staged.task.timeout_at != staged.base.timeout_at:
+        item = task_item(task)
+        if item is not None:
             self.agenda.add(stream_id, item, self._office.now())
 
     def _expire(self, entry: Entry, now: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasker.clock import id_maker, micros
+from tasker.clock import id_maker, micros_maker
 from tasker.codec.decode import decode_control, text_id
 from tasker.domain.control import Control, evolve_control
 from tasker.errors import Overloaded
@@ -34,7 +34,7 @@ _RETRY_SECONDS = 0.2
 
 
 class Office:
-    """What a turn works with. `runs` is the runner while there is one."""
+    """What a turn works with. `runs` is the runner while there is one; `now` tells the time in microseconds."""
 
     def __init__(
         self, log: Callable[[], EventLog], streams: Streams, *, clock: Clock, ids: IdSource, threads: Threads
@@ -45,6 +45,7 @@ class Office:
         self.clock = clock
         self.ids = ids
         self.event_id: Callable[[], bytes] = id_maker(ids)
+        self.now: Callable[[], int] = micros_maker(clock)
         self.inbox = Inbox(threads)
         self.control_id = CONTROL_ID
         self.control = Control()
@@ -52,10 +53,6 @@ class Office:
         self.stalled_until = 0.0
         self.on_commit: Callable[[int, int, Callable[[], set[str]]], None] = lambda _first, _last, _types: None
         self._threads = threads
-
-    def now(self) -> int:
-        """Give the present time in microseconds."""
-        return micros(self.clock.now())
 
     def text_id(self, stream_id: bytes) -> str:
         """Write the id of a stream."""

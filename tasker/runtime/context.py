@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasker.bus.bus import Bus
 from tasker.catalog.catalog import Catalog
+from tasker.codec.decode import id_bytes
 from tasker.definitions.registry import Definitions
 from tasker.handlers.connections import Connections
 from tasker.handlers.publishing import Sizes, Tools
@@ -14,7 +15,6 @@ from tasker.handlers.views import Task
 from tasker.log.open import open_store
 from tasker.projections.models import Projections
 from tasker.runtime.commander import Commander, Office
-from tasker.runtime.identity import stream_id
 from tasker.runtime.plans import Plans
 from tasker.runtime.sources import LogSource
 from tasker.runtime.streams import Known, Streams
@@ -72,5 +72,5 @@ class Context:
     def view(self, known: Known, *, created: bool = False) -> Task:
         """Show a state to a caller."""
         task = known.task
-        source = LogSource(self.log, stream_id(task.id), task.version)
+        source = LogSource(self.log, id_bytes(task.id), task.version)
         return Task(task, source, position=known.position, created=created, now=self.office.now())

@@ -85,6 +85,8 @@ class Crew:
         Returns:
             False if no job waits.
         """
+        if self._last_stands:  # it has not begun: whatever was brought before this look, it will see
+            return True
         with self._lock:
             if not self._jobs:
                 return False
@@ -126,16 +128,21 @@ class Crew:
 
     def _loop(self) -> None:
         """Live as a thread of the crew until it closes."""
-        while (job := self._wait()) is not None:
-            self._run(job)
+        ident = threading.get_ident()
+        job = self._next(ident, after_job=False)
+        while job is not None:
+            self._run(job, ident)
+            job = self._next(ident, after_job=True)
         with self._lock:
             self._size -= 1
             self._waking = False
             self._rest.notify_all()
 
-    def _wait(self) -> Job | None:
+    def _next(self, ident: int, *, after_job: bool) -> Job | None:
         """Give the next job, as soon as there is one; None once the crew closes."""
         with self._lock:
+            if after_job:
+                self._ended(ident)
             if not self._jobs and self._active and not self._standing:
                 self._guard()
             while not self._jobs:
@@ -172,20 +179,20 @@ class Crew:
             self._share()
         return job
 
-    def _run(self, job: Job) -> None:
-        ident = threading.get_ident()
+    def _run(self, job: Job, ident: int) -> None:
         self._began[ident] = self._threads.monotonic()
         try:
             job()
-        except Exception:  # noqa: BLE001 - a thread of the crew survives any fault, which is logged
+        except BaseException:  # noqa: BLE001 - a thread of the crew survives any fault, which is logged
             _log.exception("a fault in the engine outside of any handler; the thread goes on")
-        finally:
-            self._began.pop(ident, None)
-            self._ending.discard(ident)
-            with self._lock:
-                self._active -= 1
-                if self._resting and self.at_rest:
-                    self._rest.notify_all()
+
+    def _ended(self, ident: int) -> None:
+        """Note that a thread's job has ended. The condition is held."""
+        self._began.pop(ident, None)
+        self._ending.discard(ident)
+        self._active -= 1
+        if self._resting and self.at_rest:
+            self._rest.notify_all()
 
     def wait(self, done: Callable[[], bool], seconds: float | None) -> bool:
         """Wait until something is done. The caller runs no handler: one that hangs must not keep it.

@@ -131,7 +131,7 @@ class Engine:
         finally:
             if not self._started:
                 runner.work(on=False)
-        return context.view(context.streams.current(stream))
+        return context.view(context.streams.known(stream))
 
     def _runner(self) -> Runner:
         """Give the runner; the first call takes the log's runner lock and takes over what earlier runners left."""

@@ -32,7 +32,9 @@ class Plans:
 
     def add(self, definition: TaskDefinition, digest: bytes, encoded: bytes) -> Plan:
         """Remember a registered definition."""
-        plan = self._known[digest] = Plan(definition, digest, encoded)
+        plan = self._known.get(digest)
+        if plan is None or plan.definition is not definition:
+            plan = self._known[digest] = Plan(definition, digest, encoded)
         return plan
 
     def get(self, digest: bytes) -> Plan:

@@ -112,7 +112,7 @@ class TaskRequest(metaclass=_Checked):
         version = self.version
         if version is not None and not (isinstance(version, str) and SEMANTIC_VERSION.fullmatch(version)):
             wrong("$.version", "a semantic version such as 1.2.0", version)
-        if not isinstance(self.context, Mapping):
+        if type(self.context) is not dict and not isinstance(self.context, Mapping):
             wrong("$.context", "a JSON object", self.context)
         for key in ("initiator", "source_system", "reason"):
             word(f"$.{key}", getattr(self, key))
@@ -162,6 +162,8 @@ def words(path: str, value: object) -> tuple[str, ...]:
     Raises:
         InvalidRequest: It is no list of them.
     """
+    if value == ():
+        return ()
     if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
         wrong(path, "a list of names", value)
     return tuple(dict.fromkeys(word(f"{path}[{place}]", one) for place, one in enumerate(value)))
@@ -181,14 +183,14 @@ def request_of(request: TaskRequest | Mapping[str, Json] | None, values: Mapping
     Raises:
         InvalidRequest: Both or neither were given, or a field is wrong.
     """
+    if request is None:
+        return _built(values)
     if isinstance(request, TaskRequest) and not values:
         return request
     if isinstance(request, Mapping) and not values:
         if not all(isinstance(name, str) for name in request):
             wrong("$", "a mapping whose keys are texts", list(request))
         return _built(request)
-    if request is None:
-        return _built(values)
     wrong("$", "one TaskRequest, or the fields of one by name", request)
 
 

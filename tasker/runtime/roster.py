@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from tasker.domain.status import StepStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tasker.domain.task import Task
     from tasker.runtime.slots import Running
     from tasker.runtime.threads import Threads
@@ -20,10 +22,11 @@ class Roster:
         self._lock = threads.lock()
         self._running: dict[bytes, dict[int, Running]] = {}
 
-    def add(self, running: Running) -> None:
-        """Note an attempt."""
+    def add(self, started: Iterable[Running]) -> None:
+        """Note attempts."""
         with self._lock:
-            self._running.setdefault(running.stream_id, {})[running.number] = running
+            for running in started:
+                self._running.setdefault(running.stream_id, {})[running.number] = running
 
     def drop(self, running: Running) -> None:
         """Forget an attempt; a later one of the same step stays."""
@@ -44,6 +47,8 @@ class Roster:
 
     def cancel_fenced(self, stream_id: bytes, task: Task) -> None:
         """Ask the handlers of attempts that no longer count to stop."""
+        if stream_id not in self._running:
+            return
         for running in tuple(self._running.get(stream_id, {}).values()):
             state = task.steps[running.number]
             if state.status is not StepStatus.IN_PROGRESS or state.attempt != running.attempt:

@@ -136,16 +136,15 @@ class Runner:
 
     def committed(self, turn: Turn, won: dict[bytes, Staged]) -> None:
         """Hand durable attempts to the crew, fence what no longer counts."""
-        started = self._claiming.started(won)
-        for running in started:
-            self._roster.add(running)
         ended = False
         for stream_id, staged in won.items():
             self._roster.cancel_fenced(stream_id, staged.task)
             ended = ended or staged.task.status not in LIVE
             if not staged.task.definition.concurrent:
                 self._claiming.note_next(stream_id, staged.task, turn.now)
+        started = self._claiming.started(won)
         if started:
+            self._roster.add(started)
             self.crew.give([partial(self._execution.run, self, running) for running in started])
         if ended:
             self.crew.stir()

@@ -135,19 +135,23 @@ class Slots:
 
     def full(self, scopes: Scopes) -> str | None:
         """Name the first scope whose limit is reached, or None."""
+        if not scopes:
+            return None
         return next((scope for scope in scopes if self._in_scope[scope] >= self.limits[scope]), None)
 
     def take(self, scopes: Scopes) -> None:
         """Take a slot."""
         with self._lock:
             self._busy += 1
-            self._in_scope.update(scopes)
+            if scopes:
+                self._in_scope.update(scopes)
 
     def release(self, scopes: Scopes) -> None:
         """Give a slot back."""
         with self._lock:
             self._busy -= 1
-            self._in_scope.subtract(scopes)
+            if scopes:
+                self._in_scope.subtract(scopes)
 
     def stick(self, running: Running) -> bool:
         """Count the slot of an attempt as stuck; False if its handler has returned meanwhile."""

@@ -9,7 +9,6 @@ from tasker.codec.rows import NewEvent, StreamHeader
 from tasker.domain import events as ev
 from tasker.domain.work import TASK, WorkChange, WorkItem, item_of, task_item
 from tasker.log.port import Append
-from tasker.runtime.streams import Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from tasker.domain.events import TaskStreamEvent
     from tasker.domain.task import Task
     from tasker.runtime.plans import Plan
+    from tasker.runtime.streams import Known
     from tasker.runtime.ticket import Ticket
     from tasker.runtime.turn import Turn
 
@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 class Staged:
     """What a turn has decided for one task so far."""
 
-    __slots__ = ("base", "changes", "claimed", "created", "events", "fresh", "position", "task", "tickets")
+    __slots__ = ("base", "changes", "claimed", "created", "events", "fresh", "known", "task", "tickets")
 
-    def __init__(self, base: Task, position: int, created: tuple[Plan, StreamHeader] | None, *, fresh: bool) -> None:
+    def __init__(self, known: Known, created: tuple[Plan, StreamHeader] | None, *, fresh: bool) -> None:
         """Begin at a state; `fresh` if it was read from the log in this turn."""
-        self.base = base
-        self.task = base
-        self.position = position
+        self.known = known
+        self.base = self.task = known.task
         self.created = created
         self.fresh = fresh
         self.events: list[TaskStreamEvent] = []
@@ -44,10 +43,9 @@ class Staged:
         self.task = task
 
     def settle(self) -> None:
-        """Tell everybody whose command led here."""
-        known = Known(self.task, self.position)
+        """Tell everybody whose command led here; `known` is durable by now."""
         for ticket in self.tickets:
-            ticket.known = known
+            ticket.known = self.known
             ticket.settle()
 
     def work(self) -> list[WorkChange]:

@@ -12,7 +12,7 @@ from tasker.errors import UnknownTask
 from tasker.fold import fold_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tasker.log.port import EventLog
     from tasker.runtime.plans import Plans
@@ -47,15 +47,24 @@ class Streams:
     def put(self, stream_id: bytes, known: Known) -> None:
         """Remember a state, unless a later one is remembered already."""
         with self._lock:
-            old = self._live.get(stream_id) or self._ended.get(stream_id)
-            if old is not None and old.task.version > known.task.version:
-                return
-            live = known.task.status in LIVE
-            shelf, other = (self._live, self._ended) if live else (self._ended, self._live)
-            other.pop(stream_id, None)
-            shelf[stream_id] = known
-            if len(shelf) > (_LIVE_KEPT if live else _ENDED_KEPT):
-                shelf.popitem(last=False)
+            self._put(stream_id, known)
+
+    def put_all(self, states: Iterable[tuple[bytes, Known]]) -> None:
+        """Remember many states, each unless a later one is remembered already."""
+        with self._lock:
+            for stream_id, known in states:
+                self._put(stream_id, known)
+
+    def _put(self, stream_id: bytes, known: Known) -> None:
+        live = known.task.status in LIVE
+        shelf, other = (self._live, self._ended) if live else (self._ended, self._live)
+        old = shelf.get(stream_id) or other.get(stream_id)
+        if old is not None and old.task.version > known.task.version:
+            return
+        shelf[stream_id] = known
+        other.pop(stream_id, None)
+        if len(shelf) > (_LIVE_KEPT if live else _ENDED_KEPT):
+            shelf.popitem(last=False)
 
     def forget(self, stream_id: bytes) -> None:
         """Drop a state whose truth is in doubt."""

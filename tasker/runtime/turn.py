@@ -85,7 +85,7 @@ class Turn:
         staged = self.staged.get(stream_id)
         if staged is None:
             known = self.office.streams.known(stream_id)
-            staged = self.staged[stream_id] = Staged(known.task, known.position, None, fresh=False)
+            staged = self.staged[stream_id] = Staged(known, None, fresh=False)
         return staged
 
     def start(self, staged: Staged, command: StartStep) -> None:
@@ -95,7 +95,7 @@ class Turn:
         staged.claimed.append(task.number(command.step))
 
     def _decide(self, ticket: Ticket) -> None:
-        if isinstance(ticket.command, PauseScope | ResumeScope):
+        if isinstance(ticket.command, (PauseScope, ResumeScope)):
             self._decide_control(ticket, ticket.command)
             return
         try:
@@ -137,7 +137,7 @@ class Turn:
             return self.stage(ticket.stream_id)
         plan, header = ticket.created
         task_id = self.office.text_id(ticket.stream_id)
-        return Staged(blank(task_id, plan.definition), 0, (plan, header), fresh=True)
+        return Staged(Known(blank(task_id, plan.definition), 0), (plan, header), fresh=True)
 
     def _react(self, ticket: Ticket, staged: Staged, command: TaskCommand) -> tuple[tuple[TaskStreamEvent, ...], Task]:
         """Decide; before a refusal or a silent repeat is believed, the state is brought up to date with the log."""
@@ -160,8 +160,8 @@ class Turn:
         known = self.office.streams.current(ticket.stream_id)
         if known.task.version == staged.base.version:
             return False
+        staged.known = known
         staged.base = staged.task = known.task
-        staged.position = known.position
         return True
 
     def _decide_control(self, ticket: Ticket, command: PauseScope | ResumeScope) -> None:
@@ -186,13 +186,15 @@ class Turn:
     def _settle(self, by_stream: dict[bytes, AppendResult], results: list[AppendResult]) -> None:
         """Make known what won, and hand back what lost for another decision on a newer state."""
         office = self.office
-        won = {stream_id: self.staged[stream_id] for stream_id, one in by_stream.items() if isinstance(one, Appended)}
+        won: dict[bytes, Staged] = {}
         for stream_id, result in by_stream.items():
+            staged = self.staged[stream_id]
             if isinstance(result, Appended):
-                won[stream_id].position = result.last
-                office.streams.put(stream_id, Known(won[stream_id].task, result.last))
+                staged.known = Known(staged.task, result.last)
+                won[stream_id] = staged
             else:
-                self._lost(stream_id, self.staged[stream_id], result)
+                self._lost(stream_id, staged, result)
+        office.streams.put_all([(stream_id, staged.known) for stream_id, staged in won.items()])
         if self._control_tickets:
             self._settle_control(results)
         ranges = [result for result in results if isinstance(result, Appended)]

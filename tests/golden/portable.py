@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from tasker.codec.rows import StoredEvent, StreamHeader
-from tasker.domain.steps import Steps
+from tasker.domain.steps import ChunkedSteps, Steps
 from tasker.domain.task import Task
 
 HEX = {
@@ -54,7 +54,7 @@ def state_json(task: Task) -> object:
 def _plain(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, Steps):
+    if isinstance(value, Steps | ChunkedSteps):
         return [_plain(state) for state in value]
     if hasattr(value, "_asdict"):
         return {name: _plain(one) for name, one in value._asdict().items()}

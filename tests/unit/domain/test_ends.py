@@ -183,4 +183,4 @@ def test_steps_compare_by_content() -> None:
     assert again.steps != story.task.steps
     assert again.steps != "steps"
     assert len(list(again.steps)) == len(again.steps) == 70
-    assert repr(again.steps).startswith("Steps([StepState(")
+    assert repr(again.steps).startswith("ChunkedSteps([StepState(")

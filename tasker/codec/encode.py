@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import NamedTuple
 
 from tasker.codec.jsonbytes import Json, dumps
@@ -83,8 +84,10 @@ def _retry(event: ev.StepRetryScheduled) -> tuple[_Data, Json]:
     return {"delay_seconds": event.delay_seconds, "backoff_type": event.backoff_type}, None
 
 
-def _started(event: ev.StepStarted) -> tuple[_Data, Json]:
-    return {"worker_id": event.worker_id}, None
+@lru_cache(maxsize=4096)
+def _started_data(step: str, retry_limit: int, worker_id: str) -> bytes:
+    """Write the data of `step.started`: equal for all attempts that a worker starts of one step of a definition."""
+    return dumps({"step": step, "retry_limit": retry_limit, "worker_id": worker_id})
 
 
 def _step_completed(event: ev.StepCompleted) -> tuple[_Data, Json]:
@@ -102,14 +105,14 @@ class _Form(NamedTuple):
         body: Gives the readable data and the payload.
         has_payload: Whether it always has a payload, even a null.
         due: The field that becomes the column `due`.
-        has_actor: Whether a person may have asked for it.
+        actor: The field that becomes the column `actor`.
     """
 
     code: int
     body: Callable[..., tuple[_Data, Json]]
     has_payload: bool
     due: str | None
-    has_actor: bool
+    actor: str | None
 
 
 _BODIES: Mapping[type[ev.Event], Callable[..., tuple[_Data, Json]]] = {
@@ -118,7 +121,6 @@ _BODIES: Mapping[type[ev.Event], Callable[..., tuple[_Data, Json]]] = {
     ev.TaskFailed: _failed,
     ev.TaskUpdated: _updated,
     ev.TaskAnnotated: _annotated,
-    ev.StepStarted: _started,
     ev.StepCompleted: _step_completed,
     ev.StepFailed: _step_failed,
     ev.StepRetryScheduled: _retry,
@@ -134,6 +136,7 @@ _WITH_PAYLOAD = frozenset(
     {ev.TaskCreated, ev.TaskFailed, ev.TaskAnnotated, ev.StepCompleted, ev.StepFailed, ev.StepResolvedManually}
 )
 _DUE = {ev.StepRetryScheduled: "not_before", ev.TaskCreated: "not_before", ev.StepWaiting: "until"}
+_STARTED = CODES[ev.StepStarted]
 _VARIANTS = frozenset({ev.StepFailed, ev.StepAbandoned})
 _IN_PROGRESS = TaskStatus.IN_PROGRESS
 
@@ -145,7 +148,7 @@ def _form(kind: type[ev.Event]) -> _Form:
         body=_BODIES.get(kind, (lambda event: (_why(event), None)) if by_person else (lambda _: ({}, None))),
         has_payload=kind in _WITH_PAYLOAD,
         due=_DUE.get(kind),
-        has_actor="actor" in {one.name for one in fields(kind)},
+        actor="actor" if "actor" in {one.name for one in fields(kind)} else None,
     )
 
 
@@ -185,6 +188,11 @@ def encode(
             event_id, 0, event.name, 1, event.at, number, event.attempt, None, None, causation_id, metadata,
             dumps(shown), dumps(event.body),
         )  # fmt: skip
+    if isinstance(event, ev.StepStarted):
+        return NewEvent(
+            event_id, _STARTED, event.type, 1, event.at, number, event.attempt, None, None, causation_id, metadata,
+            _started_data(event.step, event.retry_limit, event.worker_id), None,
+        )  # fmt: skip
     form = _FORMS[type(event)]
     data, payload = form.body(event)
     attempt = None
@@ -206,7 +214,7 @@ def encode(
         number,
         attempt,
         getattr(event, form.due) if form.due else None,
-        event.actor if form.has_actor else None,
+        getattr(event, form.actor) if form.actor else None,
         causation_id,
         metadata,
         dumps(data),

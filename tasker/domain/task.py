@@ -130,6 +130,7 @@ _WAITING_FOR_RETRY = _PLACE[StepStatus.WAITING_FOR_RETRY]
 _WAITING = _PLACE[StepStatus.WAITING]
 _NO_COUNTS = (0,) * len(_PLACE)
 _GRAPHS_REMEMBERED = 256
+_COUNTS_REMEMBERED = 4096
 
 
 def blank(task_id: str, definition: TaskDefinition) -> Task:
@@ -238,7 +239,7 @@ def _created(task: Task, event: ev.TaskCreated) -> Task:
         event.identity,
         frozenset(event.bypass_steps),
         event.not_before,
-        event.correlation_id,
+        task.id if event.correlation_id == task.id else event.correlation_id,
         event.parent,
         event.requested_at,
     )
@@ -296,8 +297,9 @@ def _evolve_step(task: Task, event: StepStreamEvent, number: int) -> Task:
     )
 
 
+@lru_cache(maxsize=_COUNTS_REMEMBERED)
 def _moved(counts: tuple[int, ...], old: StepStatus, new: StepStatus) -> tuple[int, ...]:
-    """Count one step less in a status and one more in another."""
+    """Count one step less in a status and one more in another; tasks that stand alike share the result."""
     moved = list(counts)
     moved[_PLACE[old]] -= 1
     moved[_PLACE[new]] += 1

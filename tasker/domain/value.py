@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TypeVar, dataclass_transform
 
 _T = TypeVar("_T")
@@ -17,13 +17,14 @@ def value(cls: type[_T]) -> type[_T]:
     """
     made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
     given = made.__init__
-    names = [one.name for one in fields(made)]  # type: ignore[arg-type]  # dataclass() has just made it one
+    code = given.__code__
+    names = code.co_varnames[1 : 1 + code.co_kwonlyargcount]
     scope = {f"set_{name}": getattr(made, name).__set__ for name in names}
     body = "; ".join(f"set_{name}(self, {name})" for name in names) or "pass"
     exec(f"def __init__(self, *, {', '.join(names)}): {body}", scope)  # noqa: S102 - dataclasses does the same
     fast = scope["__init__"]
     fast.__kwdefaults__ = given.__kwdefaults__
     fast.__annotations__ = given.__annotations__
-    fast.__qualname__ = f"{made.__qualname__}.__init__"
-    made.__init__ = fast  # type: ignore[misc]  # mypy knows the generated one's parameters, which are the same
+    fast.__qualname__ = given.__qualname__
+    type.__setattr__(made, "__init__", fast)
     return made

@@ -56,6 +56,11 @@ WorkChange = tuple[int, WorkItem | None]
 """Ordinal of a step (or `TASK`) and its item from now on; None removes it."""
 
 
+# Looking a member up in its enum costs more than the comparison that needs it.
+_PENDING, _WAITING_FOR_RETRY = StepStatus.PENDING, StepStatus.WAITING_FOR_RETRY
+_IN_PROGRESS, _WAITING = StepStatus.IN_PROGRESS, StepStatus.WAITING
+_READY, _RUNNING = WorkKind.READY, WorkKind.RUNNING
+
 RANK_PER_PRIORITY = 30_000_000
 """Microseconds of waiting that weigh as much as one point of priority, so that nothing starves."""
 
@@ -104,18 +109,17 @@ def _due(task: Task, state: StepState) -> Instant | None:
 def item_of(task: Task, number: int) -> WorkItem | None:
     """Give the item of one step, or None if nothing is to be done for it."""
     state = task.steps[number]
-    match state.status:
-        case StepStatus.IN_PROGRESS:
-            return WorkItem(number, WorkKind.RUNNING, None, 0, state.attempt, state.worker_id)
-        case StepStatus.WAITING:
-            return WorkItem(number, WorkKind.WAITING, state.due, 0, state.attempt, None)
-        case StepStatus.PENDING | StepStatus.WAITING_FOR_RETRY:
-            if state.blockers or task.pause is not None or task.status not in LIVE:
-                return None
-            rank = (task.created_at or 0) - task.request.priority * RANK_PER_PRIORITY
-            return WorkItem(number, WorkKind.READY, _due(task, state), rank, state.attempt, None)
-        case _:
+    status = state.status
+    if status is _PENDING or status is _WAITING_FOR_RETRY:
+        if state.blockers or task.pause is not None or task.status not in LIVE:
             return None
+        rank = (task.created_at or 0) - task.request.priority * RANK_PER_PRIORITY
+        return WorkItem(number, _READY, _due(task, state), rank, state.attempt, None)
+    if status is _IN_PROGRESS:
+        return WorkItem(number, _RUNNING, None, 0, state.attempt, state.worker_id)
+    if status is _WAITING:
+        return WorkItem(number, WorkKind.WAITING, state.due, 0, state.attempt, None)
+    return None
 
 
 def task_item(task: Task) -> WorkItem | None:
@@ -148,23 +152,25 @@ def changes(before: Task, after: Task, events: Iterable[TaskStreamEvent]) -> lis
     for number in range(len(after.steps)) if whole else _touched(after, events):
         if not whole and before.steps[number] is after.steps[number]:
             continue
-        old, new = None if blank else item_of(before, number), item_of(after, number)
-        if old != new:
+        new = item_of(after, number)
+        if (None if blank else item_of(before, number)) != new:
             found.append((number, new))
-    old, new = None if blank else task_item(before), task_item(after)
-    if old != new:
-        found.append((TASK, new))
+    if whole or before.timeout_at != after.timeout_at:
+        due = task_item(after)
+        if (None if blank else task_item(before)) != due:
+            found.append((TASK, due))
     return found
 
 
 def _touched(after: Task, events: Iterable[TaskStreamEvent]) -> Iterable[int]:
     """Give the steps that events name, and the children of those that are satisfied now, each once."""
-    graph = after.definition.graph
+    graph, steps = after.definition.graph, after.steps
     found: dict[int, None] = {}
     for event in events:
         if isinstance(event, StepEvent):
             number = graph.ordinal[event.step]
             found[number] = None
-            if after.steps[number].status in SATISFIED:
-                found.update(dict.fromkeys(graph.child_ordinals[number]))
+            if steps[number].status in SATISFIED:
+                for child in graph.child_ordinals[number]:
+                    found[child] = None
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasker.codec import definition as definition_codec
+from tasker.codec.rows import StreamHeader
 from tasker.errors import ChainBroken
 
 if TYPE_CHECKING:
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
 
 class Plan(NamedTuple):
-    """A definition, its digest and the bytes that are stored."""
+    """A definition, its digest and the bytes that are stored, and the `streams` row that most of its tasks share."""
 
     definition: TaskDefinition
     digest: bytes
     encoded: bytes
+    header: StreamHeader
 
 
 class Plans:
@@ -34,7 +36,8 @@ class Plans:
         """Remember a registered definition."""
         plan = self._known.get(digest)
         if plan is None or plan.definition is not definition:
-            plan = self._known[digest] = Plan(definition, digest, encoded)
+            header = StreamHeader(definition.namespace, definition.name, definition.version, digest, None, None)
+            plan = self._known[digest] = Plan(definition, digest, encoded, header)
         return plan
 
     def get(self, digest: bytes) -> Plan:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tasker.catalog.patterns import Patterns
 from tasker.clock import from_micros, micros
 from tasker.codec.decode import text_id
 from tasker.codec.recorded import RecordedEvent
+from tasker.codec.rows import StoredEvent
 from tasker.domain.status import TaskStatus
 from tasker.errors import InvalidRequest, UnknownTask
-from tasker.fold import fold_stream
+from tasker.fold import fold_heads, fold_stream
+from tasker.fold.columns import points
 from tasker.handlers.step_view import TaskFacts
 from tasker.handlers.views import Task
 from tasker.runtime.identity import stream_id
 from tasker.runtime.position import Position
 from tasker.runtime.sources import LogSource
-from tasker.runtime.streams import Known
+from tasker.runtime.streams import LONG, Known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tasker.codec.rows import StoredEvent
     from tasker.projections.filters import TaskFilter
     from tasker.projections.rows import TaskRow
     from tasker.runtime.context import Context
@@ -119,6 +120,50 @@ def _check_count(name: str, value: object) -> None:
         raise InvalidRequest(message, problems={name: message})
 
 
+class Point(NamedTuple):
+    """Where an event stands in the log and in time."""
+
+    position: int
+    time: int
+
+
+_Place = TypeVar("_Place", Point, StoredEvent)
+
+
+def _until(places: list[_Place], task_id: str, at: At) -> list[_Place]:
+    """Give the first events of a stream, up to a point of the past."""
+    if at is None:
+        return places
+    if isinstance(at, Position):
+        found = [place for place in places if place.position <= at.value]
+        point = f"position {at.value}"
+    elif isinstance(at, datetime):
+        limit = micros(at)
+        found = [place for place in places if place.time <= limit]
+        point = at.isoformat()
+    elif isinstance(at, int) and not isinstance(at, bool):
+        if at > len(places):
+            message = f"expected as version at most {len(places)}, which task {task_id} has reached, found {at}"
+            raise InvalidRequest(message, problems={"at": message})
+        found = places[: max(at, 0)]
+        point = f"version {at}"
+    else:
+        message = f"expected for at a version (int), a Position or an aware datetime, found {at!r}"
+        raise InvalidRequest(message, problems={"at": message})
+    if not found:
+        raise UnknownTask(
+            f"task {task_id} did not exist yet at {point}; it was created at position {places[0].position}"
+        )
+    return found
+
+
+def _bound(at: At) -> dict[str, int]:
+    """Give a point of the past as `fold_heads` takes it."""
+    if isinstance(at, Position):
+        return {"position": at.value}
+    return {"time": micros(at)} if isinstance(at, datetime) else {}
+
+
 class Reading:
     """The use cases of whoever looks."""
 
@@ -157,36 +202,20 @@ class Reading:
 
     def _known_at(self, task_id: str, stream: bytes, at: At) -> Known:
         log = self._context.log()
-        rows = self._until(log.stream(stream, limit=at if isinstance(at, int) and at > 0 else None), task_id, at)
-        definition = self._context.plans.get(rows[0].header.definition_digest).definition
-        return Known(fold_stream(definition, text_id(stream), rows), rows[-1].position)
-
-    def _until(self, rows: list[StoredEvent], task_id: str, at: At) -> list[StoredEvent]:
+        limit = at if isinstance(at, int) and at > 0 else None
+        rows = log.stream(stream, limit=LONG if limit is None else min(limit, LONG))
         if not rows:
             raise UnknownTask(f"expected the id of a task of this log, found {task_id}, which it does not hold")
-        if at is None:
-            return rows
-        if isinstance(at, Position):
-            found = [row for row in rows if row.position <= at.value]
-            point = f"position {at.value}"
-        elif isinstance(at, datetime):
-            limit = micros(at)
-            found = [row for row in rows if row.time <= limit]
-            point = at.isoformat()
-        elif isinstance(at, int) and not isinstance(at, bool):
-            if at > len(rows):
-                message = f"expected as version at most {len(rows)}, which task {task_id} has reached, found {at}"
-                raise InvalidRequest(message, problems={"at": message})
-            found = rows[: max(at, 0)]
-            point = f"version {at}"
-        else:
-            message = f"expected for at a version (int), a Position or an aware datetime, found {at!r}"
-            raise InvalidRequest(message, problems={"at": message})
-        if not found:
-            raise UnknownTask(
-                f"task {task_id} did not exist yet at {point}; it was created at position {rows[0].position}"
-            )
-        return found
+        definition = self._context.plans.get(rows[0].header.definition_digest).definition
+        if len(rows) == LONG:
+            heads = log.heads_of(stream, limit=limit)
+            _until([Point(*point) for point in points(heads)], task_id, at)
+            found = fold_heads(definition, stream, heads, log.events_at, **_bound(at))
+            if found is not None:
+                return Known(*found)
+            rows = log.stream(stream, limit=limit)
+        rows = _until(rows, task_id, at)
+        return Known(fold_stream(definition, text_id(stream), rows), rows[-1].position)
 
     def tasks(self, wanted: TaskFilter, *, limit: int, cursor: str | None, at_least: int | None) -> TaskPage:
         """Give a page of the read model; it is brought up to the head first where that takes no long time.

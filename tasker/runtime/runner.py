@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from tasker.domain.events import WORKER_LOST, WORKER_STOPPED
 from tasker.domain.status import LIVE
 from tasker.domain.work import WorkKind
-from tasker.errors import TaskerError
+from tasker.errors import LogUnavailable, TaskerError
 from tasker.instrument import logger
 from tasker.runtime.claiming import Claiming
 from tasker.runtime.crew import Crew
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tasker.domain.events import TaskStreamEvent
     from tasker.domain.task import Task
     from tasker.domain.work import WorkItem
-    from tasker.log.port import LiveWork
+    from tasker.log.port import EventLog, LiveWork
     from tasker.runtime.commander import Commander, Office
     from tasker.runtime.execution import Execution
     from tasker.runtime.staged import Staged
@@ -75,6 +75,7 @@ class Runner:
         self._closed = False
         self._seen = 0
         self._own: deque[tuple[int, int]] = deque()
+        self._looking = threads.lock()
         self._watch = Watch(self, threads)
 
     # --- life ---
@@ -274,27 +275,47 @@ class Runner:
     # --- what other processes append ---
 
     def _follow(self) -> None:
+        """Have the leader look where the log goes beyond what this process is known to have appended.
+
+        Only between two turns is that known for sure: a turn that has committed may not have said so yet.
+        """
+        if self._goes_on():
+            self._office.inbox.errands.append(self._take_in)
+            self.wake()
+
+    def _goes_on(self) -> bool:
+        with self._looking:
+            own = self._own
+            while own and own[0][0] <= self._seen + 1:
+                self._seen = own.popleft()[1]
+            return self._office.log().head() != self._seen
+
+    def _take_in(self) -> None:
         """Take note of what other processes appended since the last look.
 
         Positions tell, not versions: a reader of this process may have brought a state up to date before the runner
         has heard of it.
         """
-        log, own = self._office.log(), self._own
-        while own and own[0][0] <= self._seen + 1:
-            self._seen = own.popleft()[1]
-        if log.head() == self._seen:
-            return
+        try:
+            if self._goes_on():
+                with self._looking:
+                    self._adopt_tail(self._office.log())
+                self._office.inbox.nudge()
+        except LogUnavailable as error:  # nothing counts as seen; the watch asks again
+            self._office.stalled(error)
+
+    def _adopt_tail(self, log: EventLog) -> None:
+        own, seen = self._own, self._seen
         foreign: dict[bytes, None] = {}
-        while rows := log.tail(self._seen, limit=_PAGE):
+        while rows := log.tail(seen, limit=_PAGE):
             for row in rows:
                 while own and own[0][1] < row.position:
                     own.popleft()
                 if not own or row.position < own[0][0]:
                     foreign[row.stream_id] = None
-            self._seen = rows[-1].position
-        if foreign:
-            self._commander.call(partial(self._adopt, list(foreign)))
-            self._commander.nudge()
+            seen = rows[-1].position
+        self._adopt(list(foreign))
+        self._seen = seen
 
     def _refresh_control(self) -> None:
         self._office.refresh_control()
@@ -307,6 +328,8 @@ class Runner:
                 continue
             try:
                 known = self._office.streams.current(stream_id)
+            except LogUnavailable:
+                raise
             except TaskerError as error:
                 _log.warning("a task is left to others: %s", error)
                 continue

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasker.codec.decode import text_id
 from tasker.domain.status import LIVE
 from tasker.domain.task import Task, blank
 from tasker.errors import UnknownTask
-from tasker.fold import fold_stream
+from tasker.fold import fold_heads, fold_stream, implementation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tasker.codec.rows import StoredEvent
+    from tasker.domain.definition import TaskDefinition
     from tasker.log.port import EventLog
     from tasker.runtime.plans import Plans
     from tasker.runtime.threads import Threads
 
 _LIVE_KEPT = 50_000
 _ENDED_KEPT = 500
+_SHARE_DROPPED = 10
+"""A full shelf drops its oldest tenth at once: a dict finds its oldest key slowly after many single removals."""
+
+LONG = 500
+"""A stream of so many events is folded quicker from their columns, where there is a compiled fold."""
 
 
 class Known(NamedTuple):
@@ -37,8 +44,8 @@ class Streams:
         self._log = log
         self._plans = plans
         self._lock = threads.lock()
-        self._live: OrderedDict[bytes, Known] = OrderedDict()
-        self._ended: OrderedDict[bytes, Known] = OrderedDict()
+        self._live: dict[bytes, Known] = {}
+        self._ended: dict[bytes, Known] = {}
 
     def remembered(self, stream_id: bytes) -> Known | None:
         """Give a remembered state, which may be behind the log if other processes append."""
@@ -63,8 +70,10 @@ class Streams:
             return
         shelf[stream_id] = known
         other.pop(stream_id, None)
-        if len(shelf) > (_LIVE_KEPT if live else _ENDED_KEPT):
-            shelf.popitem(last=False)
+        most = _LIVE_KEPT if live else _ENDED_KEPT
+        if len(shelf) > most:
+            for oldest in list(islice(shelf, most // _SHARE_DROPPED)):
+                del shelf[oldest]
 
     def forget(self, stream_id: bytes) -> None:
         """Drop a state whose truth is in doubt."""
@@ -80,22 +89,34 @@ class Streams:
             UnsupportedEvent: A newer release wrote an event of it.
         """
         known = self.remembered(stream_id)
-        after = known.task.version if known else 0
-        rows = self._log().stream(stream_id, after=after)
-        if known is None and not rows:
+        rows = self._log().stream(stream_id, after=known.task.version if known else 0, limit=LONG)
+        if rows:
+            known = self._after(stream_id, known, rows)
+            self.put(stream_id, known)
+        if known is None:
             raise UnknownTask(
                 f"expected the id of a task of this log, found {text_id(stream_id)}, which it does not hold"
             )
-        if not rows and known is not None:
-            return known
-        task = (
-            known.task
-            if known
-            else blank(text_id(stream_id), self._plans.get(rows[0].header.definition_digest).definition)
-        )
-        known = Known(fold_stream(task.definition, task.id, rows, initial=task), rows[-1].position)
-        self.put(stream_id, known)
         return known
+
+    def _after(self, stream_id: bytes, known: Known | None, rows: list[StoredEvent]) -> Known:
+        """Give the state after the next events; where those are `LONG`, there may be more."""
+        definition = self._plans.get(rows[0].header.definition_digest).definition
+        if len(rows) == LONG:
+            long = self.long(stream_id, definition)
+            if long is not None:
+                return long
+            rows = self._log().stream(stream_id, after=rows[0].version - 1)
+        task = known.task if known else blank(text_id(stream_id), definition)
+        return Known(fold_stream(task.definition, task.id, rows, initial=task), rows[-1].position)
+
+    def long(self, stream_id: bytes, definition: TaskDefinition, version: int | None = None) -> Known | None:
+        """Fold a long stream up to a version from the columns of its events; None where each has to be looked at."""
+        if implementation() == "python":
+            return None
+        log = self._log()
+        found = fold_heads(definition, stream_id, log.heads_of(stream_id, limit=version), log.events_at)
+        return None if found is None else Known(*found)
 
     def known(self, stream_id: bytes) -> Known:
         """Give the remembered state, or read it; enough where the append's expected version decides."""
@@ -106,6 +127,11 @@ class Streams:
         known = self.remembered(stream_id)
         if known is not None and known.task.version == version:
             return known.task
-        rows = self._log().stream(stream_id, limit=version)
+        rows = self._log().stream(stream_id, limit=min(version, LONG))
         definition = self._plans.get(rows[0].header.definition_digest).definition
+        if len(rows) == LONG:
+            long = self.long(stream_id, definition, version)
+            if long is not None:
+                return long.task
+            rows = self._log().stream(stream_id, limit=version)
         return fold_stream(definition, text_id(stream_id), rows)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from tasker.clock import micros
 from tasker.codec.decode import decode, payload_of, text_id
 from tasker.codec.jsonbytes import dumps
-from tasker.codec.rows import StreamHeader
 from tasker.domain.commands import CreateTask
 from tasker.domain.definition import precedence
 from tasker.domain.events import Parent, TaskCreated
@@ -103,10 +102,10 @@ class Submission:
             parent=None if asked.parent is None else Parent(*asked.parent),
             requested_at=None if asked.requested_at is None else micros(asked.requested_at),
         )
-        header = StreamHeader(
-            definition.namespace, definition.name, definition.version, entry.digest, correlation, digest
-        )
         plan = context.plans.add(definition, entry.digest, entry.encoded)
+        header = plan.header
+        if correlation is not None or digest is not None:
+            header = header._replace(correlation_id=correlation, identity=digest)
         return Ticket(new_id, command, size=len(encoded), created=(plan, header))
 
     def _identity(self, asked: TaskRequest, entry: Entry, plain: object) -> str | None:

@@ -6,14 +6,16 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from jsonschema.protocols import Validator
+from typing import TYPE_CHECKING
 
 from tasker.codec.definition import digest, encode
 from tasker.definitions.schemas import check, compiled
 from tasker.domain.declared import shown
 from tasker.domain.definition import SEMANTIC_VERSION, TaskDefinition, refused
 from tasker.errors import InvalidRequest, UnknownDefinition, near
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
 
 _Key = tuple[str, str, str]  # namespace, name, version
 

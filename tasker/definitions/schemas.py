@@ -1,4 +1,7 @@
-"""JSON Schemas of contexts and events: checked when they are declared, applied without touching the network."""
+"""JSON Schemas of contexts and events: checked when they are declared, applied without touching the network.
+
+jsonschema is slow to import, so the first schema does it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-from jsonschema.validators import validator_for
-from referencing.exceptions import Unresolvable
-from referencing.jsonschema import EMPTY_REGISTRY
 
 from tasker.domain.declared import refused, shown
 from tasker.errors import InvalidRequest
@@ -36,6 +33,10 @@ def compiled(schema: Mapping[str, object], *path: str | int) -> Validator:
     Raises:
         InvalidDefinition: It is no schema, or has a pattern or a reference that cannot work; `path` leads to the place.
     """
+    from jsonschema import Draft202012Validator, SchemaError  # noqa: PLC0415 - see the module
+    from jsonschema.validators import validator_for  # noqa: PLC0415
+    from referencing.jsonschema import EMPTY_REGISTRY  # noqa: PLC0415
+
     schema = dict(schema)
     named = schema.get("$schema", _DRAFT)
     cls = validator_for(schema, default=Draft202012Validator)
@@ -54,6 +55,8 @@ def compiled(schema: Mapping[str, object], *path: str | int) -> Validator:
 
 def problems(validator: Validator, value: object) -> dict[str, str]:
     """Tell what in a value breaks a schema, by JSON path; at most ten things. Values are never shown."""
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415 - see the module
+
     found: dict[str, str] = {}
     json: Any = value
     try:

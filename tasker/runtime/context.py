@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tasker.bus.bus import Bus
@@ -13,18 +14,18 @@ from tasker.handlers.publishing import Sizes, Tools
 from tasker.handlers.registry import HandlerRegistry
 from tasker.handlers.views import Task
 from tasker.log.open import open_store
-from tasker.projections.models import Projections
 from tasker.runtime.commander import Commander, Office
 from tasker.runtime.plans import Plans
 from tasker.runtime.sources import LogSource
 from tasker.runtime.streams import Known, Streams
 from tasker.runtime.threads import Threads
-from tasker.subscriptions.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from tasker.clock import Clock, IdSource
     from tasker.log.port import EventLog
+    from tasker.projections.models import Projections
     from tasker.settings import Settings
+    from tasker.subscriptions.subscriptions import Subscriptions
 
 
 class Context:
@@ -56,8 +57,27 @@ class Context:
         self.office = Office(self.log, self.streams, clock=clock, ids=ids, threads=self.threads)
         self.commander = Commander(self.office, self.threads)
         self.bus = Bus(self.log, follow=follow)
-        self.projections = Projections(self.store, self.streams.at_version)
-        self.subscriptions = Subscriptions(self.store, self.bus, self.office.now)
+
+    # Read models and subscriptions need SQLAlchemy, whose import takes longer than most commands: see `tasker show`.
+
+    @cached_property
+    def projections(self) -> Projections:
+        """Give the read models."""
+        from tasker.projections.models import Projections  # noqa: PLC0415 - see above
+
+        return Projections(self.store, self.streams.at_version)
+
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        """Give the durable subscriptions."""
+        from tasker.subscriptions.subscriptions import Subscriptions  # noqa: PLC0415 - see above
+
+        return Subscriptions(self.store, self.bus, self.office.now)
+
+    @property
+    def subscribed(self) -> bool:
+        """Say whether this process has a durable subscriber."""
+        return "subscriptions" in self.__dict__ and self.subscriptions.any
 
     def log(self) -> EventLog:
         """Give the log; the first use opens it."""

@@ -90,7 +90,8 @@ class Engine:
         """Stop what was started and close what was opened; safe to repeat."""
         self.stop()
         self.context.bus.close()
-        self.context.subscriptions.close()
+        if self.context.subscribed:
+            self.context.subscriptions.close()
         self.context.store.close()
 
     def run_until_idle(self) -> None:

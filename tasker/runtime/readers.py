@@ -47,7 +47,7 @@ class Readers:
         self._committed_at = self._context.threads.monotonic()
         self._committed = last
         self._projected = self._projected or first
-        if self._thread is not None and not self._poked and self._context.subscriptions.any:
+        if self._thread is not None and not self._poked and self._context.subscribed:
             with self._changed:
                 self._poked = True
                 self._changed.notify()
@@ -60,7 +60,7 @@ class Readers:
     def _deliver(self) -> bool:
         """Serve the durable subscriptions once; True if one made progress."""
         context = self._context
-        if not context.subscriptions.any:
+        if not context.subscribed:
             return False
         return context.subscriptions.serve(context.office.now(), until_position=context.log().head()).progress
 

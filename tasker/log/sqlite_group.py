@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from tasker.codec.chain import event_hash, header_bytes, payload_hash, stream_root
+from tasker.codec.chain import header_bytes, stream_root
 from tasker.errors import TaskerError
+from tasker.fold.link import SALT, linker
 from tasker.log.port import Appended, IdentityTaken, VersionConflict
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ FIRST_CUSTOM_CODE = 1000
 
 _STREAMS_REMEMBERED = 100_000
 _DEFINITIONS_REMEMBERED = 10_000
-_SALT = 16
 _SALTS = 4096
 
 _Row = tuple[object, ...]
@@ -57,14 +58,17 @@ class Known:
         self.names: dict[int, str] = {}
         self.codes: dict[str, int] = {}
         self.log_id = b""
-        self._salts: list[bytes] = []
+        self.link = linker()
+        self._salts = b""
+        self._salted = 0
 
-    def salt(self) -> bytes:
-        """Give 16 random bytes, drawn from the system 256 at a time."""
-        if not self._salts:
-            drawn = os.urandom(_SALTS)
-            self._salts = [drawn[at : at + _SALT] for at in range(0, _SALTS, _SALT)]
-        return self._salts.pop()
+    def salts(self, count: int) -> bytes:
+        """Give the salts of so many payloads, drawn from the system many at a time."""
+        first, self._salted = self._salted, self._salted + SALT * count
+        if self._salted > len(self._salts):
+            self._salts = os.urandom(max(_SALTS, SALT * count))
+            first, self._salted = 0, SALT * count
+        return self._salts[first : self._salted]
 
     def learn(self, group: Group) -> None:
         """Take over what a group has committed."""
@@ -72,8 +76,10 @@ class Known:
         for stream_id, end in group.ends.items():
             self.ends.pop(stream_id, None)
             self.ends[stream_id] = end
-        while len(self.ends) > _STREAMS_REMEMBERED:
-            del self.ends[next(iter(self.ends))]
+        if len(self.ends) > _STREAMS_REMEMBERED:
+            # A tenth at once: a dict finds its oldest key slowly after many single removals.
+            for oldest in list(islice(self.ends, _STREAMS_REMEMBERED // 10)):
+                del self.ends[oldest]
         if len(self.definitions) > _DEFINITIONS_REMEMBERED:
             self.definitions.clear()
         self.definitions.update(group.definitions)
@@ -186,20 +192,17 @@ class Group:
 
     def _take(self, append: Append, previous: bytes) -> None:
         """Give the events their places, salts and hashes."""
-        stream_id, version, position = append.stream_id, append.expected_version, self.position
-        names, keep = self._known.names, self._rows.append
-        for new in append.events:
-            event = new if names.get(new.code) == new.type else self._coded(new)
-            position += 1
-            version += 1
-            salt = digest = None
-            if event.payload is not None:
-                salt = self._known.salt()
-                digest = payload_hash(salt, event.payload)
-            previous = event_hash(previous, position, stream_id, version, event[:12], digest)
-            keep((position, stream_id, version, event[0], event[1], *event[3:], salt, digest, previous))
-        self.ends[stream_id] = (version, previous)
-        self.position = position
+        stream_id, version, known = append.stream_id, append.expected_version, self._known
+        events, names, payloads, coded = append.events, known.names, 0, True
+        for event in events:
+            payloads += event.payload is not None
+            coded = coded and names.get(event.code) == event.type
+        if not coded:
+            events = [self._coded(event) for event in events]
+        rows, last = known.link(previous, self.position, stream_id, version, events, known.salts(payloads))
+        self._rows += rows
+        self.ends[stream_id] = (version + len(rows), last)
+        self.position += len(rows)
 
     def _coded(self, event: NewEvent) -> NewEvent:
         """Give an event the code of its type; a code that is new to the log is stored with this group."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tasker.domain.commands import EndAttempt, StartStep
 from tasker.domain.control import pause_over
-from tasker.domain.work import WorkKind, item_of, next_in_line, obstacle, task_item, work
-from tasker.errors import LogUnavailable, TaskerError
+from tasker.domain.work import WorkKind, item_of, next_in_line, task_item, work
+from tasker.errors import LogUnavailable, NotAllowed, TaskerError
 from tasker.instrument import logger
 from tasker.runtime.agenda import Agenda, Entry
 from tasker.runtime.slots import Running
@@ -163,14 +163,18 @@ class Claiming:
         if staged is None:
             return False
         task, number = staged.task, entry.item.step
-        if task.steps[number].attempt != entry.item.attempt or obstacle(task, number, turn.now) is not None:
+        if task.steps[number].attempt != entry.item.attempt:
             return False
         scopes = self._slots.scopes(task.definition, number)
         reason = self._reason(task, number, scopes)
         if reason is not None:
             self.agenda.hold(reason, entry)
             return False
-        turn.start(staged, StartStep(now=turn.now, step=task.definition.graph.names[number], worker_id=self._worker_id))
+        start = StartStep(now=turn.now, step=task.definition.graph.names[number], worker_id=self._worker_id)
+        try:
+            turn.start(staged, start)
+        except NotAllowed:  # the entry is stale; what keeps the step from starting has noted, or will note, another
+            return False
         self._slots.take(scopes)
         self._claims.append((entry.stream_id, number, scopes))
         return True

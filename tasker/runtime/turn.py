@@ -89,7 +89,11 @@ class Turn:
         return staged
 
     def start(self, staged: Staged, command: StartStep) -> None:
-        """Decide a claim; the caller has made sure that it is legal."""
+        """Decide a claim.
+
+        Raises:
+            NotAllowed: The step may not start as things stand.
+        """
         events, task = react(staged.task, command)
         staged.take(events, task)
         staged.claimed.append(task.number(command.step))

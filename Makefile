@@ -7,11 +7,16 @@ UV     := $(shell command -v uv || echo .uv/bin/uv)
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
             $$p -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys.executable))' 2>/dev/null && break; done)
 INSTALL = $(UV) pip install --quiet --python .venv
+# As a requirement, a checkout is installed again when what it is built from changes (tool.uv.cache-keys in pyproject.toml);
+# as an argument it would be every time, over the network.
+CHECKOUT = again=$$(.venv/bin/python _build/tasker_build.py) && echo '-e .' | $(INSTALL) --no-deps $$again -r -
+# Where cargo is missing, says so and passes; fails with TASKER_NATIVE=1.
+CARGO   = .venv/bin/python _build/cargo.py
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: help demo test check lint types imports coverage faults bench lock format core dev
+.PHONY: help demo test check lint types imports coverage faults bench bench-quick bench-large lock format core dev rust rust-check fuzz
 help:                    ## these lines
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
 demo: core               ## twenty orders through an engine whose worker is killed; ARGS= goes to `tasker demo`
 	@.venv/bin/tasker demo $(ARGS)
 test: dev                ## all tests; ARGS= goes to pytest, say ARGS="-n0 tests/unit"
@@ -23,12 +28,24 @@ types: dev               ## mypy --strict
 	@.venv/bin/mypy
 imports: dev             ## imports point one way
 	@.venv/bin/lint-imports
+rust: core               ## compile rust_ext: the extension, as every target here does, and what is beside it
+	@$(CARGO) build --release --locked
+rust-check: .venv/bin/python  ## rustfmt, clippy and the tests of the Rust code
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@$(CARGO) test --locked
+fuzz: .venv/bin/python   ## broken histories for the Rust fold; ARGS="--seconds 600" for longer than a minute
+	@$(CARGO) run --release --locked --package tasker-fuzz -- $(or $(ARGS),--seconds 60)
 coverage: dev            ## branch coverage of the tests
 	@.venv/bin/python -m pytest -n auto --cov --cov-report=term $(ARGS)
 faults: dev              ## 500 histories with kills, checked against the invariants; ARGS="--seconds 120" for fewer
 	@.venv/bin/python -m tests.faults $(or $(ARGS),--histories 500)
-bench: dev               ## the figures of the docs; ARGS= goes to the bench
+bench: dev               ## the figures of the docs, beside a peer, in ten minutes; ARGS= goes to the bench
 	@.venv/bin/python -m bench $(ARGS)
+bench-quick: dev         ## one round of it with smaller sizes, in a minute
+	@.venv/bin/python -m bench --quick $(ARGS)
+bench-large: dev         ## on logs of 5 and 10 million events; needs 20 GB and half an hour
+	@.venv/bin/python -m bench --large $(ARGS)
 format: dev              ## rewrite the code as `lint` wants it, where a machine can
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
 lock: | $(UV)            ## write both lock files again; ARGS=--upgrade for newer versions
@@ -36,9 +53,9 @@ lock: | $(UV)            ## write both lock files again; ARGS=--upgrade for newe
 	$(COMPILE) $(ARGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
 core: .venv/bin/python
-	@$(INSTALL) --require-hashes -r requirements.lock && $(INSTALL) --no-deps -e .
+	@$(INSTALL) --require-hashes -r requirements.lock && $(CHECKOUT)
 dev: .venv/bin/python
-	@$(INSTALL) --require-hashes -r requirements-dev.lock && $(INSTALL) --no-deps -e .
+	@$(INSTALL) --require-hashes -r requirements-dev.lock && $(CHECKOUT)
 .venv/bin/python: | $(UV)
 	@$(UV) venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' .venv
 .uv/bin/uv:

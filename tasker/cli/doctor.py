@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -41,13 +42,14 @@ def doctor(cli: Cli) -> int:
     Shown are versions, the fold in use, the database, every setting with its source, and what is missing.
     """
     settings = cli.settings()
+    fold, folds = _fold()
     report: dict[str, Mapping[str, object]] = {
-        "versions": dict(_versions()),
+        "versions": {**_versions(), "fold": fold},
         "database": dict(_database(settings.url)),
         "settings": _settings(cli, settings),
         "extras": dict(_extras()),
     }
-    healthy = report["database"]["state"] in {"ready", "not made yet"}
+    healthy = folds and report["database"]["state"] in {"ready", "not made yet"}
     if cli.out.json_lines:
         cli.out.one({**report, "ok": healthy}, "")
         return DONE if healthy else FAILED
@@ -70,17 +72,32 @@ def masked(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//…@", url)
 
 
-def _versions() -> Iterator[tuple[str, object]]:
+def _versions() -> dict[str, str]:
     import sqlite3
 
-    from tasker.fold import implementation
+    own = {
+        "tasker": version_of("tasker-engine"),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+    }
+    return own | {name.lower(): version_of(name) for name in _LIBRARIES}
 
-    yield "tasker", version_of("tasker-engine")
-    yield "python", platform.python_version()
-    yield "sqlite", sqlite3.sqlite_version
-    yield "fold", f"{implementation()} (TASKER_NATIVE={os.environ.get('TASKER_NATIVE', 'not set')})"
-    for name in _LIBRARIES:
-        yield name.lower(), version_of(name)
+
+def _fold() -> tuple[str, bool]:
+    """Describe the fold in use, and say whether there is one."""
+    from tasker.fold.native import FOLD_VERSION, native
+
+    try:
+        compiled = native() is not None
+    except TaskerError as error:
+        return f"unusable: {error}", False
+    wish = os.environ.get("TASKER_NATIVE") or "not set"
+    text = f"{'rust' if compiled else 'python'} (version {FOLD_VERSION}, TASKER_NATIVE={wish})"
+    if not compiled and wish != "0" and shutil.which("cargo"):
+        text += (
+            "; cargo is there: `pip install --force-reinstall tasker-engine`, or `make core` in a checkout, compiles it"
+        )
+    return text, True
 
 
 def _database(url: str) -> Iterator[tuple[str, object]]:

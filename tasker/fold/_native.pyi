@@ -14,7 +14,7 @@ alone.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, final
 
-__all__ = ["FOLD_VERSION", "Chain", "FoldError", "Plan", "rows", "states", "tally"]
+__all__ = ["FOLD_VERSION", "Chain", "FoldError", "Plan", "link", "rows", "states", "tally"]
 
 FOLD_VERSION: Final[int]
 """Moves with every change of what this module takes or gives."""

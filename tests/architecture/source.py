@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("tasker", "tests", "bench", "examples")
+CODE = ("_build", "tasker", "tests", "bench", "examples")
 #: Made by tools, never committed.
 GENERATED = {
     *(".git", ".hypothesis", ".import_linter_cache", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".uv", ".venv"),
-    *("__pycache__", "build", "dist", "htmlcov", "target"),
+    *(".bench", "__pycache__", "build", "dist", "htmlcov", "target"),
 }
 #: An exact copy of the contract's suite: its own house, its own rules.
 COPIED = "tests/acceptance/face/"

@@ -50,7 +50,7 @@ def test_a_value_cannot_be_changed():
 @pytest.mark.parametrize("given", [{}, {"at": 1}, {"at": 1, "size": 2, "colour": 3}])
 def test_a_value_needs_exactly_its_fields(given):
     """A missing or an unknown field is a TypeError that names the class, and so is a positional one."""
-    with pytest.raises(TypeError, match="Derived.__init__"):
+    with pytest.raises(TypeError, match=r"Derived\.__init__"):
         Derived(**given)
-    with pytest.raises(TypeError, match="Derived.__init__"):
+    with pytest.raises(TypeError, match=r"Derived\.__init__"):
         Derived(1, 2)

@@ -121,7 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take a charge."""
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", "0"))) or b"{}")
+        length = int(self.headers.get("Content-Length", "0"))
+        content = self.rfile.read(length)
+        if len(content) < length:
+            self.close_connection = True  # the client was killed while it asked: nothing was charged
+            return
+        body = json.loads(content or b"{}")
         key = self.headers.get("Idempotency-Key")
         if self.path != "/charges" or key is None:
             self._answer(400, {"error": "expected POST /charges with an Idempotency-Key"}, {})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from urllib.parse import urlsplit
+
 import pytest
 
 from tasker import Tasker
@@ -87,3 +90,15 @@ def test_progress_is_shown_everywhere(capsys, monkeypatch, is_terminal):
     shown = capsys.readouterr().out
     assert "a [red]worker[/red] starts" in shown
     assert is_terminal or shown.count("orders ended") == 5
+
+
+def test_half_a_request_charges_nothing(capfd):
+    """A client that is killed after its headers were sent is charged nothing, and nobody prints a traceback."""
+    with Gateway() as gateway:
+        where = urlsplit(gateway.url)
+        with socket.create_connection((where.hostname, where.port), timeout=10) as client:
+            client.sendall(b"POST /charges HTTP/1.1\r\nHost: here\r\nIdempotency-Key: k\r\nContent-Length: 40\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            assert client.recv(100) == b""
+        assert not gateway.ledger.charges
+    assert capfd.readouterr().err == ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.sums import middle
 
+_BESIDE = 60
 _ROW = "INSERT INTO rows (a, b, c) VALUES (?, ?, ?)"
 
 
@@ -26,13 +27,18 @@ def syncs(folder: Path, times: int) -> float:
         os.close(file)
 
 
+def beside(folder: Path) -> tuple[float, float]:
+    """Measure commits shortly, before or after something that is compared with them."""
+    return commits(folder, _BESIDE)
+
+
 def commits(folder: Path, times: int) -> tuple[float, float]:
     """Give the median seconds of one commit of two rows, and of five in order (WAL, synchronous=FULL)."""
     connection = sqlite3.connect(folder / "floor.db", isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, a BLOB, b BLOB, c BLOB)")
+        connection.execute("CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, a BLOB, b BLOB, c BLOB)")
         taken = [_commit(connection) for _ in range(times)]
     finally:
         connection.close()

@@ -1,134 +1,142 @@
-"""Figures as a table: each beside the floor of the same run and the target it has."""
+"""Figures as a table: each beside the floor or the peer of the same run, and the target it has."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-Figures = Mapping[str, float]
+from bench.setting import ROOT
+from tasker.fold import implementation
+
+Numbers = Mapping[str, float]
+DOCUMENT = ROOT / "docs" / "PERFORMANCE.md"
 
 
 class Row(NamedTuple):
-    """One line of the table.
+    """One line of the table; it is left out where one of its figures was not measured.
 
     Attributes:
-        what: What was measured.
+        what: What was measured; names in braces are replaced by what the run says of itself.
         shown: Writes the figure.
-        ratio: Gives its ratio to the floor, or to a smaller size of itself; None for none.
+        ratio: Writes its ratio to something of the same run; None for none.
         target: What the ratio or the figure should reach, for people.
         met: Says whether it does.
+        needs: What the run may have had to do without; then the line stays and says so.
     """
 
     what: str
-    shown: Callable[[Figures], str]
-    ratio: Callable[[Figures], float] | None = None
+    shown: Callable[[Numbers], str]
+    ratio: Callable[[Numbers], str] | None = None
     target: str = ""
-    met: Callable[[Figures], bool] | None = None
+    met: Callable[[Numbers], bool] | None = None
+    needs: str = ""
+
+    def cells(self, figures: Numbers, notes: Mapping[str, str], missing: Mapping[str, str]) -> list[str]:
+        """Write the line; empty where a figure is missing."""
+        what = self.what.format_map(defaultdict(str, notes))
+        try:
+            ratio = "" if self.ratio is None else self.ratio(figures)
+            met = "" if self.met is None else "yes" if self.met(figures) else "**no**"
+            return [what, self.shown(figures), ratio, self.target, met]
+        except KeyError:
+            why = missing.get(self.needs, "").partition(":")[0]
+            return [what, why, "", self.target, ""] if why else []
 
 
-def _rate(key: str) -> Callable[[Figures], str]:
+def rate(key: str) -> Callable[[Numbers], str]:
+    """Write a rate."""
     return lambda figures: f"{figures[key]:,.0f}/s"
 
 
-def _ms(key: str) -> Callable[[Figures], str]:
-    return lambda figures: f"{figures[key]:.2f} ms"
+def millions(key: str) -> Callable[[Numbers], str]:
+    """Write a rate in millions."""
+    return lambda figures: f"{figures[key] / 1e6:,.2f} M/s"
 
 
-def _us(key: str) -> Callable[[Figures], str]:
+def milliseconds(key: str, digits: int = 2) -> Callable[[Numbers], str]:
+    """Write milliseconds."""
+    return lambda figures: f"{figures[key]:.{digits}f} ms"
+
+
+def seconds(key: str) -> Callable[[Numbers], str]:
+    """Write seconds."""
+    return lambda figures: f"{figures[key]:.2f} s"
+
+
+def microseconds(key: str) -> Callable[[Numbers], str]:
+    """Write microseconds for each step."""
     return lambda figures: f"{figures[key]:,.0f} µs/step"
 
 
-def _of_commits(key: str) -> Callable[[Figures], float]:
-    """Give the ratio of a rate to the rate of single commits."""
-    return lambda figures: figures[key] * figures["commit_ms"] / 1e3
+def value(key: str) -> Callable[[Numbers], float]:
+    """Give a figure."""
+    return lambda figures: figures[key]
 
 
-def _of_five(key: str) -> Callable[[Figures], float]:
-    return lambda figures: figures[key] / figures["five_ms"]
+def times(ratio: Callable[[Numbers], float], of: str) -> Callable[[Numbers], str]:
+    """Write a ratio, and to what."""
+    return lambda figures: f"{ratio(figures):.2f} x {of}"
 
 
-def _growth(large: str, small: str) -> Callable[[Figures], float]:
-    return lambda figures: figures[large] / figures[small]
+def at_most(figure: Callable[[Numbers], float], most: float) -> Callable[[Numbers], bool]:
+    """Say whether a figure is small enough."""
+    return lambda figures: figure(figures) <= most
 
 
-def _at_most(ratio: Callable[[Figures], float], most: float) -> Callable[[Figures], bool]:
-    return lambda figures: ratio(figures) <= most
-
-
-def _at_least(figure: Callable[[Figures], float], least: float) -> Callable[[Figures], bool]:
+def at_least(figure: Callable[[Numbers], float], least: float) -> Callable[[Numbers], bool]:
+    """Say whether a figure is large enough."""
     return lambda figures: figure(figures) >= least
 
 
-def _rows() -> list[Row]:
-    rows = [
-        Row("floor: ordered 4 KiB writes with fdatasync", _rate("fdatasync")),
-        Row("floor: one SQLite commit of two rows, p50", _ms("commit_ms")),
-        Row("floor: five such commits in order, p50", _ms("five_ms")),
-    ]
-    for slots in (16, 64):
-        for name, key in (("", f"linear{slots}"), (", read models shown", f"linear{slots}_read_models")):
-            met = None if name else _at_least(itemgetter(key), 5000)
-            target = "" if name else "≥ 5,000/s"
-            rows.append(Row(f"4-step tasks, {slots} slots: steps{name}", _rate(key), _of_commits(key), target, met))
-    return rows + _latencies() + _submits() + _sizes() + _histories()
+class Report(NamedTuple):
+    """What a run found, and what people must know of it.
 
+    Attributes:
+        figures: The medians.
+        notes: What is no number.
+        missing: What was left out, and why.
+        command: How the run was started.
+        rounds: How many rounds it had.
+    """
 
-def _latencies() -> list[Row]:
-    rows = []
-    for key, name in (("idle_caller", "`run_until_complete`"), ("idle_started", "background threads")):
-        ratio = _of_five(f"{key}_p50_ms")
-        p50, p99, target = f"{key}_p50_ms", f"{key}_p99_ms", "≤ 3 x five commits"
-        rows.append(Row(f"idle 4-step chain, {name}, p50", _ms(p50), ratio, target, _at_most(ratio, 3)))
-        rows.append(Row(f"idle 4-step chain, {name}, p99", _ms(p99), None, "< 15 ms", _at_most(itemgetter(p99), 15)))
-    return rows
+    figures: Numbers
+    notes: Mapping[str, str]
+    missing: Mapping[str, str]
+    command: str
+    rounds: int
 
+    def about(self) -> dict[str, str]:
+        """Name machine, settings, durability, date and command."""
+        several = f"medians of {self.rounds} rounds, every second one backwards"
+        many = several if self.rounds > 1 else "one round"
+        return {
+            "machine": _machine(),
+            "durability": "SQLite file, WAL, synchronous=FULL",
+            "settings": f"{many}; each figure in a process of its own; fold: "
+            f"{implementation()}; handlers do nothing; about 230 bytes an event and 50 in its index",
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "command": self.command,
+        }
 
-def _submits() -> list[Row]:
-    one = _of_commits("submit1")
-    return [
-        Row("submit, one thread, p50", _rate("submit1"), one, "≥ 0.5 x 1/commit", _at_least(one, 0.5)),
-        Row("submit, 8 threads", _rate("submit8"), _of_commits("submit8")),
-        Row("submit_many", _rate("submit_many"), _of_commits("submit_many")),
-    ]
-
-
-def _sizes() -> list[Row]:
-    rows = []
-    for kind, sizes in (("chain", (125, 250, 500)), ("fan", (500, 1000, 2000))):
-        name = "chain of {:,} steps" if kind == "chain" else "fan-out of {:,} steps"
-        small = f"{kind}{sizes[0]}_us"
-        for size in sizes:
-            key, last = f"{kind}{size}_us", size == sizes[-1]
-            growth = _growth(key, small)
-            target, met = ("≤ 1.3 x n/4: linear", _at_most(growth, 1.3)) if last else ("", None)
-            rows.append(Row(name.format(size), _us(key), None if key == small else growth, target, met))
-    return rows
-
-
-def _histories() -> list[Row]:
-    return [
-        Row("fold, events", _rate("fold")),
-        Row("audit verify, events, reading included", _rate("verify")),
-        Row("restart to the first step", lambda f: f"{f['restart_s']:.2f} s with {f['restart_tasks']:,.0f} live tasks"),
-        Row("memory of a live task", lambda figures: f"{figures['memory_bytes']:,.0f} B"),
-    ]
-
-
-def table(figures: Figures, command: str, rounds: int) -> str:
-    """Give the table in Markdown, with the machine, the settings and the command."""
-    lines = [f"{_machine()}. {_settings(rounds)} Made by `{command}` on {datetime.now(UTC):%Y-%m-%d}.", ""]
-    lines += ["| what | figure | ratio | target | met |", "|---|---:|---:|---|---|"]
-    for row in _rows():
-        ratio = "" if row.ratio is None else f"{row.ratio(figures):.2f}"
-        met = "" if row.met is None else "yes" if row.met(figures) else "**no**"
-        lines.append(f"| {row.what} | {row.shown(figures)} | {ratio} | {row.target} | {met} |")
-    return "\n".join(lines) + "\n"
+    def table(self, rows: list[Row]) -> str:
+        """Write the table in Markdown."""
+        about = self.about()
+        lines = [
+            "{machine}. {durability}; {settings}. Made by `{command}` on {date}.".format_map(about),
+            "",
+            "| what | figure | ratio | target | met |",
+            "|---|---:|---:|---|---|",
+        ]
+        cells = (row.cells(self.figures, self.notes, self.missing) for row in rows)
+        lines += ["| " + " | ".join(line) + " |" for line in cells if line]
+        lines += [f"\nLeft out: {name}: {why}." for name, why in self.missing.items()]
+        return "\n".join(lines) + "\n"
 
 
 def _machine() -> str:
@@ -139,7 +147,10 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release()}, {versions}"
 
 
-def _settings(rounds: int) -> str:
-    many = f"Medians of {rounds} rounds" if rounds > 1 else "One round"
-    where = "SQLite file, WAL, synchronous=FULL, handlers that do nothing, an empty log"
-    return f"{many}, each figure in a process of its own; {where}."
+def put(mark: str, text: str) -> None:
+    """Put a text into the document, between `<!-- mark -->` and `<!-- end of mark -->`, or at its end."""
+    name = mark.partition(":")[0]
+    begin, end = f"<!-- {mark} -->\n", f"<!-- end of {name} -->"
+    before, _, rest = DOCUMENT.read_text().partition(begin)
+    after = rest.partition(end)[2] or "\n"
+    DOCUMENT.write_text(f"{before}{begin}\n{text}\n{end}{after}")

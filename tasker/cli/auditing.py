@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ def replay(
     if task is None and at is not None:
         msg = "--at: expected --task ID with it; all tasks are compared with the read model as it is now"
         raise typer.BadParameter(msg)
-    with cli.existing() as app, _working(cli, "Folding the log") as progress:
+    with cli.existing() as app, _working("Folding the log") as progress:
         found = app.replay(task, at=parse_at(at), progress=progress)
         if isinstance(found, Task):
             return show_task(cli, found)
@@ -63,7 +64,7 @@ def verify(cli: Cli) -> int:
     """
     with cli.existing() as app:
         begun = time.perf_counter()
-        with _working(cli, "Verifying the chain") as progress:
+        with _working("Verifying the chain") as progress:
             counts = app.audit.verify(progress)
         seconds = time.perf_counter() - begun
     data = {
@@ -86,7 +87,7 @@ def rebuild(cli: Cli) -> int:
     """
     with cli.existing() as app:
         begun = time.perf_counter()
-        with _working(cli, "Rebuilding the read models") as progress:
+        with _working("Rebuilding the read models") as progress:
             app.projections.rebuild(progress)
         seconds = time.perf_counter() - begun
     cli.out.one({"rebuilt": True, "seconds": round(seconds, 3)}, f"Read models rebuilt in {seconds:.2f} s")
@@ -94,14 +95,20 @@ def rebuild(cli: Cli) -> int:
 
 
 @contextmanager
-def _working(cli: Cli, text: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Give what shows on a terminal how far something long is; None elsewhere."""
-    if not cli.out.is_terminal:
+def _working(text: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Give what shows on the standard error how far something long is and how fast; None where that is no terminal."""
+    if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TextColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        line = bar.add_task(text, total=None)
-        yield lambda done, total: bar.update(line, completed=done, total=total)
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        begun, line = time.perf_counter(), bar.add_task(text, total=None, rate="")
+
+        def show(done: int, total: int) -> None:
+            rate = done / max(time.perf_counter() - begun, 1e-6)
+            bar.update(line, completed=done, total=total, rate=f"{rate:,.0f} events/s")
+
+        yield show

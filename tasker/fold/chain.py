@@ -9,11 +9,14 @@ from tasker.codec.chain import event_hash, header_bytes, payload_hash, stream_ro
 from tasker.codec.registry import CODES
 from tasker.domain.events import TaskErased
 from tasker.errors import ChainBroken
+from tasker.fold.compiled import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tasker.codec.rows import StoredEvent, StreamHeader
+    from tasker.fold.columns import LinkPage, StreamRow
+    from tasker.fold.compiled import Chain
 
 _ERASED = CODES[TaskErased]
 _MALFORMED = (TypeError, ValueError, AttributeError, struct.error, OverflowError)
@@ -27,19 +30,13 @@ class Gone(NamedTuple):
     stream_id: bytes
 
 
-class Verifier:
-    """Recomputes chains over rows that it is fed page by page, in the order of their positions.
+class _Ends:
+    """The ends of all chains up to a position, as `tasker.fold.compiled.Chain` describes them."""
 
-    Attributes:
-        position: Of the last row that verified.
-        codes: The type codes that occurred.
-    """
-
-    def __init__(self, log_id: bytes) -> None:
-        """Take the 16 bytes that name the log."""
+    def __init__(self) -> None:
+        """Begin before the first row."""
         self.position = 0
-        self.codes: set[int] = set()
-        self._log_id = log_id
+        self._codes: set[int] = set()
         self._ends: dict[bytes, tuple[int, bytes]] = {}
         self._gone: dict[bytes, int] = {}
 
@@ -52,9 +49,85 @@ class Verifier:
         """Say whether an event of this stream occurred."""
         return stream_id in self._ends
 
+    def end(self, stream_id: bytes) -> tuple[int, bytes] | None:
+        """Give version and hash of the last verified event of a stream."""
+        return self._ends.get(stream_id)
+
+    def gone(self) -> list[tuple[int, bytes]]:
+        """Give, for each stream with payloads that nothing explains so far, position and stream of the first."""
+        return sorted((position, stream_id) for stream_id, position in self._gone.items())
+
+    def codes(self) -> list[int]:
+        """Give the type codes that occurred."""
+        return sorted(self._codes)
+
+    def take(
+        self,
+        stream_id: bytes,
+        version: int,
+        hash: bytes,
+        code: int,
+        gone: bool = False,  # noqa: FBT001, FBT002 - as the compiled one
+        erased: bool = False,  # noqa: FBT001, FBT002 - the same
+    ) -> None:
+        """Move over the next row."""
+        self.position += 1
+        self._ends[stream_id] = (version, hash)
+        self._codes.add(code)
+        if gone:
+            self._gone.setdefault(stream_id, self.position)
+        elif erased:
+            self._gone.pop(stream_id, None)
+
+
+class Verifier:
+    """Recomputes chains over rows that it is fed page by page, in the order of their positions.
+
+    Links are for the compiled implementation: it verifies them as far as it can, and says no word about the next. Whole
+    rows are verified here, go on from wherever links led, and give the exact error.
+    """
+
+    def __init__(self, log_id: bytes) -> None:
+        """Take the 16 bytes that name the log."""
+        self._log_id = log_id
+        module = compiled()
+        self._compiled = None if module is None else module.Chain(log_id)
+        self._chain: Chain = self._compiled or _Ends()
+
+    @property
+    def position(self) -> int:
+        """Give the position of the last row that verified."""
+        return self._chain.position
+
+    @property
+    def codes(self) -> set[int]:
+        """Give the type codes that occurred."""
+        return set(self._chain.codes())
+
+    @property
+    def streams(self) -> int:
+        """Count the streams that occurred."""
+        return self._chain.streams
+
+    @property
+    def takes_links(self) -> bool:
+        """Say whether `feed_links` can verify anything."""
+        return self._compiled is not None
+
+    def knows(self, stream_id: bytes) -> bool:
+        """Say whether an event of this stream occurred."""
+        return self._chain.knows(stream_id)
+
     def gone(self) -> Iterable[Gone]:
         """Give, for each stream with payloads that no `task.erased` explains so far, the first; in log order."""
-        return sorted(Gone(position, stream_id) for stream_id, position in self._gone.items())
+        return [Gone(*one) for one in self._chain.gone()]
+
+    def feed_links(self, page: LinkPage) -> bool:
+        """Verify the next rows by their links; False if the row behind the last that verified needs `feed`."""
+        if self._compiled is None:
+            return False
+        headers = [written for row in page.headers if (written := _written(row))]
+        return self._compiled.feed(page.links, headers, page.types) == len(page.links)
 
     def feed(self, rows: Sequence[StoredEvent]) -> None:
         """Verify the next rows.
@@ -62,23 +135,21 @@ class Verifier:
         Raises:
             ChainBroken: The first row that is not what was appended.
         """
-        ends = self._ends
         for row in rows:
             stream_id, version = row.stream_id, row.version
-            end = ends.get(stream_id)
+            end = self._chain.end(stream_id) if isinstance(stream_id, bytes) else None
             if row.position != self.position + 1 or version != (1 if end is None else end[0] + 1):
                 raise self._misplaced(row, 0 if end is None else end[0])
             try:
                 previous = self._root(stream_id, row.header) if end is None else end[1]
                 found = event_hash(previous, row.position, stream_id, version, row[3:15], row.payload_hash)
-                self._check_payload(row)
+                bare = _check_payload(row)
             except _MALFORMED as error:
                 raise _malformed(row, error) from error
             if found != row.hash:
                 raise _hash(row, found)
-            ends[stream_id] = (version, found)
-            self.position += 1
-            self.codes.add(row.code)
+            gone = bare and row.payload_hash is not None
+            self._chain.take(stream_id, version, found, row.code, gone, bare and row.code == _ERASED)
 
     def _misplaced(self, row: StoredEvent, version: int) -> ChainBroken:
         """Say which position or version is missing or repeated."""
@@ -100,17 +171,23 @@ class Verifier:
     def _root(self, stream_id: bytes, header: StreamHeader) -> bytes:
         return stream_root(self._log_id, stream_id, header_bytes(*header))
 
-    def _check_payload(self, row: StoredEvent) -> None:
-        """Check the payload against its hash, and take in what is gone and what explains it."""
-        if row.payload is None and row.salt is None:
-            if row.payload_hash is not None:
-                self._gone.setdefault(row.stream_id, row.position)
-            elif row.code == _ERASED:
-                self._gone.pop(row.stream_id, None)
-            return
-        found = payload_hash(row.salt or b"", row.payload or b"")
-        if row.payload is None or found != row.payload_hash:
-            raise _payload(row, found.hex())
+
+def _written(row: StreamRow) -> tuple[bytes, bytes] | None:
+    """Write the row of a stream for its root; None where a column holds what no log writes there."""
+    try:
+        return row[0], header_bytes(*row[1:])
+    except _MALFORMED:
+        return None
+
+
+def _check_payload(row: StoredEvent) -> bool:
+    """Check the payload against its hash; True if there is neither payload nor salt."""
+    if row.payload is None and row.salt is None:
+        return True
+    found = payload_hash(row.salt or b"", row.payload or b"")
+    if row.payload is None or found != row.payload_hash:
+        raise _payload(row, found.hex())
+    return False
 
 
 def _shown(value: object) -> str:

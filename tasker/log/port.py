@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from tasker.codec.rows import NewEvent, StoredEvent, StreamHeader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from sqlalchemy import Connection
 
     from tasker.domain.work import WorkChange, WorkItem
+    from tasker.fold.columns import HeadPage, Heads, LinkPage
 
 
 class Append(NamedTuple):
@@ -65,7 +66,41 @@ class IdentityTaken(NamedTuple):
 AppendResult = Appended | VersionConflict | IdentityTaken
 
 
-class EventLog(Protocol):
+class Columns(Protocol):
+    """Columns of many events at a time, for folds and verification; see `tasker.fold.columns`.
+
+    Heads never need `data` or `payload`: an adapter serves them from an index.
+    """
+
+    def heads(self, after: bytes, *, limit: int, upto: int) -> HeadPage:
+        """Read the heads of the streams whose id is greater than `after`, whole streams only, in the order of ids.
+
+        Args:
+            after: The last stream of the page before; empty for the first page.
+            limit: How many heads at most, two or more; a single stream that has more comes alone, and whole.
+            upto: Only heads up to this position count.
+
+        Returns:
+            The next streams; no heads where there are no more.
+        """
+
+    def heads_of(self, stream_id: bytes, *, limit: int | None = None) -> Heads:
+        """Read the heads of one stream, from its first event on."""
+
+    def events_at(self, positions: Sequence[int]) -> list[StoredEvent]:
+        """Read the events at some positions, in the order of the log."""
+
+    def data_at(self, positions: Sequence[int]) -> list[tuple[int, bytes]]:
+        """Read position and `data` of the events at some positions, in the order of the log."""
+
+    def links(self, after: int, *, limit: int) -> LinkPage:
+        """Read what the chain needs of the events whose position is greater than `after`, in order.
+
+        Nothing is remembered between two calls: what is stored now is given.
+        """
+
+
+class EventLog(Columns, Protocol):
     """An append-only log of streams. Every method is thread-safe and raises `LogUnavailable` if the store fails."""
 
     @property
@@ -155,6 +190,20 @@ class RunnerLock(Protocol):
         """Give the lock back; safe to repeat."""
 
 
+class Signals(Protocol):
+    """Hints that the log may have grown. One may be lost: whoever waits also looks every `poll_seconds`."""
+
+    @property
+    def poll_seconds(self) -> float:
+        """Give how often a waiter looks, whether hints come or not."""
+
+    def listen(self, heard: Callable[[], None]) -> None:
+        """Call a function when the log may have grown, from any thread; it must return at once."""
+
+    def close(self) -> None:
+        """Give no more hints; safe to repeat."""
+
+
 class Store(Protocol):
     """One opened database: the log and what lives beside it."""
 
@@ -176,6 +225,9 @@ class Store(Protocol):
 
     def runner_lock(self) -> RunnerLock:
         """Give the lock of the one runner; not yet taken."""
+
+    def signals(self) -> Signals:
+        """Give the hints of this store; always the same object, closed with the store."""
 
     def transaction(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
         """Hold a connection inside one writing transaction, committed at the end, rolled back by an exception.

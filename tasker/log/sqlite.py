@@ -6,8 +6,10 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasker.log.lock import FileLock, MemoryLock
+from tasker.log.signals import Polling
 from tasker.log.sqlite_append import Appender
 from tasker.log.sqlite_beside import SqliteArchive, SqliteCheckpoints, SqliteLiveWork
+from tasker.log.sqlite_columns import SqliteColumns
 from tasker.log.sqlite_connect import Database
 from tasker.log.sqlite_read import Reader
 
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from tasker.codec.rows import StoredEvent, StreamHeader
-    from tasker.log.port import Append, AppendResult, RunnerLock
+    from tasker.fold.columns import HeadPage, Heads, LinkPage
+    from tasker.log.port import Append, AppendResult, RunnerLock, Signals
+
+_POLL_SECONDS = 0.1
 
 
 class SqliteLog:
@@ -29,6 +34,7 @@ class SqliteLog:
         """Take the database and the reader of its events."""
         self._database = database
         self._reader = reader
+        self._columns = SqliteColumns(database, reader)
         self._appender = Appender(database, reader.remember)
         self._log_id = b""
 
@@ -69,6 +75,26 @@ class SqliteLog:
     def definition(self, digest: bytes) -> bytes | None:
         """Give the stored bytes of a definition, or None."""
         return self._one("SELECT bytes FROM definitions WHERE digest = ?", digest)
+
+    def heads(self, after: bytes, *, limit: int, upto: int) -> HeadPage:
+        """Read the heads of the streams whose id is greater than `after`, whole streams only."""
+        return self._columns.heads(after, limit=limit, upto=upto)
+
+    def heads_of(self, stream_id: bytes, *, limit: int | None = None) -> Heads:
+        """Read the heads of one stream, from its first event on."""
+        return self._columns.heads_of(stream_id, limit=limit)
+
+    def events_at(self, positions: Sequence[int]) -> list[StoredEvent]:
+        """Read the events at some positions, in the order of the log."""
+        return self._columns.events_at(positions)
+
+    def data_at(self, positions: Sequence[int]) -> list[tuple[int, bytes]]:
+        """Read position and `data` of the events at some positions, in the order of the log."""
+        return self._columns.data_at(positions)
+
+    def links(self, after: int, *, limit: int) -> LinkPage:
+        """Read what the chain needs of the events whose position is greater than `after`, in order."""
+        return self._columns.links(after, limit=limit)
 
     def _one(self, sql: str, key: bytes) -> bytes | None:
         """Read one column of the row of a key."""
@@ -114,6 +140,10 @@ class SqliteStore:
         """Give the lock of the one runner; not yet taken."""
         path = self._database.path
         return MemoryLock() if path is None else FileLock(path.with_name(path.name + ".runner"))
+
+    def signals(self) -> Signals:
+        """Give no hints: looking into a file is cheap."""
+        return Polling(_POLL_SECONDS)
 
     def transaction(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
         """Hold a connection inside one writing transaction."""

@@ -72,6 +72,15 @@ class Reader:
                 rows = _tail_of(connection, after, most, list(dict.fromkeys(streams)))
             return self._events(connection, rows)
 
+    def at(self, connection: sqlite3.Connection, positions: Sequence[int]) -> list[StoredEvent]:
+        """Read the events at some positions, in the order of the log."""
+        wanted, rows = sorted(positions), []
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            sql = f"{_EVENTS}WHERE position IN ({','.join('?' * len(chunk))}) ORDER BY position"
+            rows += connection.execute(sql, chunk).fetchall()
+        return self._events(connection, rows)
+
     def header(self, stream_id: bytes) -> StreamHeader | None:
         """Give the row of a stream."""
         found = self._headers.get(stream_id)

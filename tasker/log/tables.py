@@ -66,7 +66,7 @@ events = Table(
     Column("salt", LargeBinary(16)),
     Column("data", LargeBinary, nullable=False),
     Column("payload", LargeBinary),
-    Index("events_fold", "stream_id", "version", "type", "step", "attempt", "time", "due"),
+    Index("events_fold", "stream_id", "version", "type", "schema_version", "step", "attempt", "time", "due"),
 )
 """The log itself; `type` is a code of `event_types`."""
 

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tasker.codec.rows import StreamHeader
-    from tasker.domain.events import Parent
-    from tasker.domain.task import Task
+    from tasker.domain.definition import TaskDefinition
+    from tasker.domain.events import Parent, TaskCreated
+    from tasker.domain.task import Request, Task
+    from tasker.fold.bulk import TaskSums
+
+    Asked = TaskCreated | Request
+    """What the request for a task said, either way it is kept."""
 
 Column = str | bytes | int | float | bool | None
 Row = tuple[Column, ...]
@@ -117,7 +122,37 @@ def fixed(task: Task, header: StreamHeader, stream_id: bytes, created: int) -> R
         stream_id: Its id.
         created: Position of its first event.
     """
-    request = task.request
+    return _fixed(task.request, header, stream_id, created, task.created_at or 0)
+
+
+def task(stream_id: bytes, header: StreamHeader, sums: TaskSums, asked: Asked) -> Row:
+    """Give the columns `FIXED` and `CHANGING` of a task that was folded from columns.
+
+    Args:
+        stream_id: Its id.
+        header: The row of its stream.
+        sums: What the columns of its events say.
+        asked: What the data of its events say.
+    """
+    return (
+        *_fixed(asked, header, stream_id, sums.created, sums.created_at),
+        sums.status,
+        sums.paused,
+        asked.reason,
+        tags_text(asked.tags),
+        sums.started_at,
+        sums.completed_at,
+        sums.execution_status,
+        sums.health_status,
+        sums.completion_percentage,
+        sums.recommended_action,
+        sums.steps,
+        sums.version,
+        sums.position,
+    )
+
+
+def _fixed(asked: Asked, header: StreamHeader, stream_id: bytes, created: int, created_at: int) -> Row:
     return (
         created,
         stream_id,
@@ -125,12 +160,12 @@ def fixed(task: Task, header: StreamHeader, stream_id: bytes, created: int) -> R
         header.task_name,
         header.task_version,
         header.definition_digest,
-        request.initiator,
-        request.source_system,
-        request.priority,
-        request.correlation_id,
-        None if request.parent is None else dumps(list(request.parent)).decode(),
-        task.created_at or 0,
+        asked.initiator,
+        asked.source_system,
+        asked.priority,
+        asked.correlation_id,
+        None if asked.parent is None else dumps(list(asked.parent)).decode(),
+        created_at,
     )
 
 
@@ -175,7 +210,7 @@ def step(task: Task, created: int, number: int) -> Row:
         state.status.value,
         state.attempt,
         state.limit or template.default_retry_limit,
-        state.worker_id,
+        state.worker_id if state.status is StepStatus.IN_PROGRESS else None,
         state.started_at,
         state.ended_at,
         state.due,
@@ -185,7 +220,12 @@ def step(task: Task, created: int, number: int) -> Row:
 
 def systems(task: Task) -> Iterable[str]:
     """Give the systems that the steps of a task depend on, each once."""
-    return dict.fromkeys(template.dependent_system for template in task.definition.step_templates)
+    return systems_of(task.definition)
+
+
+def systems_of(definition: TaskDefinition) -> Iterable[str]:
+    """Give the systems that the steps of a definition depend on, each once."""
+    return dict.fromkeys(template.dependent_system for template in definition.step_templates)
 
 
 class Annotated(NamedTuple):

@@ -10,8 +10,9 @@ from sqlalchemy import select
 
 from tasker.domain import events as ev
 from tasker.errors import LogUnavailable, ProjectionBehind, TaskerError, UnsupportedEvent
-from tasker.projections import Projections, TaskFilter
+from tasker.projections.filters import TaskFilter
 from tasker.projections.generation import current
+from tasker.projections.models import Projections
 from tasker.projections.tables import tables_of
 from tests.contracts.lives import control, populate, states
 

@@ -9,7 +9,8 @@ import pytest
 
 from tasker.domain import commands as cmd
 from tasker.errors import InvalidRequest
-from tasker.projections import Projections, TaskFilter
+from tasker.projections.filters import TaskFilter
+from tasker.projections.models import Projections
 from tests.contracts.lives import SYSTEMS, Life, populate, states
 
 NOTES = ({"n": 1, "deep": {"x": [1, 2.0]}}, {"n": True}, {"n": None}, {"text": "ä", "n": "1"})

@@ -18,6 +18,7 @@ from tasker.audit import Audit
 from tasker.errors import ChainBroken, LogUnavailable
 from tasker.log.open import open_store
 from tests.contracts.lives import control, populate
+from tests.properties.fold_kit import by_python
 
 EDITS = 200
 COLUMNS = (
@@ -151,23 +152,36 @@ def head(connection: sqlite3.Connection, seed: Random) -> str:
 
 
 @pytest.mark.parametrize("tens", range(EDITS // 10))
-def test_every_edit_is_found(original, tmp_path, tens):
-    """Each single edit raises `ChainBroken`."""
+def test_every_edit_is_found(original, tmp_path, tens, monkeypatch):
+    """Each single edit raises `ChainBroken`, and Python says of it what the compiled verifier says."""
     missed = []
     for number in range(tens * 10, tens * 10 + 10):
         path = tmp_path / f"{number}.db"
         shutil.copy(original, path)
         said = edit(path, number)
-        store = open_store(f"sqlite:///{path}")
-        try:
-            missed.append(f"{number}: {said}: {Audit(store).verify()}")
-        except ChainBroken:
-            continue
-        except LogUnavailable as error:
-            missed.append(f"{number}: {said}: not named: {error}")
-        finally:
-            store.close()
+        found = verdict(path)
+        with monkeypatch.context() as patch:
+            by_python(patch)
+            slowly = verdict(path)
+        if not isinstance(found, ChainBroken) or facts(found) != facts(slowly):
+            missed.append(f"{number}: {said}: {found!r} and by Python {slowly!r}")
     assert missed == []
+
+
+def verdict(path):
+    """Verify a file; give what was found or raised."""
+    store = open_store(f"sqlite:///{path}")
+    try:
+        return Audit(store).verify()
+    except (ChainBroken, LogUnavailable) as error:
+        return error
+    finally:
+        store.close()
+
+
+def facts(error):
+    """Give all that an error says."""
+    return (str(error), getattr(error, "position", 0), getattr(error, "expected", ""), getattr(error, "found", ""))
 
 
 def edit(path, number):

@@ -8,8 +8,11 @@ from tasker import fold
 from tasker.codec.decode import text_id
 from tasker.codec.definition import decode
 from tasker.errors import ChainBroken, UnsupportedEvent
+from tasker.fold.columns import LinkPage
+from tasker.fold.native import native
 from tests.golden.portable import Golden
 from tests.golden.test_golden import NEWEST
+from tests.properties.fold_kit import by_python, compiled_only, link
 
 
 @pytest.fixture(scope="module")
@@ -18,8 +21,10 @@ def golden():
     return Golden(NEWEST)
 
 
-def test_implementation():
+def test_implementation(monkeypatch):
     """The implementation in use has a name."""
+    assert fold.implementation() == ("python" if native() is None else "rust")
+    by_python(monkeypatch)
     assert fold.implementation() == "python"
 
 
@@ -40,6 +45,14 @@ def test_newer_events_are_refused(golden, change):
     assert refused.value.position == newer.position
 
 
+@pytest.fixture(params=["as installed", "python"])
+def engine(request, monkeypatch):
+    """Verify with what is installed, and in Python."""
+    if request.param == "python":
+        by_python(monkeypatch)
+
+
+@pytest.mark.usefixtures("engine")
 def test_pages_may_be_cut_anywhere(golden):
     """Feeding row by row verifies as feeding at once does."""
     verifier = fold.Verifier(golden.log_id)
@@ -82,6 +95,7 @@ def test_another_log_id_breaks_the_first_row(golden):
         fold.Verifier(bytes(16)).feed(golden.rows)
 
 
+@pytest.mark.usefixtures("engine")
 def test_what_is_gone_is_remembered_until_it_is_explained(golden):
     """A payload that is NULL is kept in mind until `task.erased` of the same stream explains it."""
     verifier = fold.Verifier(golden.log_id)
@@ -91,3 +105,44 @@ def test_what_is_gone_is_remembered_until_it_is_explained(golden):
     assert gone.stream_id == erased.stream_id
     verifier.feed(golden.rows[erased.position - 1 :])
     assert list(verifier.gone()) == []
+
+
+@compiled_only
+@pytest.mark.parametrize("by_rows", [(), (5, 40), range(0, 97, 3)])
+def test_links_and_rows_take_turns(golden, by_rows):
+    """A verifier that is fed links and whole rows in turns ends as one that is fed rows alone."""
+    plain, mixed = fold.Verifier(golden.log_id), fold.Verifier(golden.log_id)
+    plain.feed(golden.rows)
+    for place, row in enumerate(golden.rows):
+        if place in by_rows:
+            mixed.feed([row])
+        else:
+            assert mixed.feed_links(page([row]))
+    assert (mixed.position, mixed.streams, mixed.codes) == (plain.position, plain.streams, plain.codes)
+    assert list(mixed.gone()) == list(plain.gone())
+
+
+@compiled_only
+def test_links_stop_where_rows_say_why(golden):
+    """Links verify as far as they can; the next row, fed whole, raises the exact error or is taken in."""
+    rows = [*golden.rows[:20], golden.rows[20]._replace(time=1), *golden.rows[21:]]
+    verifier = fold.Verifier(golden.log_id)
+    assert not verifier.feed_links(page(rows))
+    assert verifier.position == 20
+    with pytest.raises(ChainBroken, match="position 21"):
+        verifier.feed([rows[20]])
+    verifier.feed([golden.rows[20]])
+    assert verifier.feed_links(page(rows[21:]))
+
+
+def test_python_takes_no_links(golden, monkeypatch):
+    """Without a compiled verifier links verify nothing."""
+    by_python(monkeypatch)
+    verifier = fold.Verifier(golden.log_id)
+    assert (verifier.takes_links, verifier.feed_links(page(golden.rows)), verifier.position) == (False, False, 0)
+
+
+def page(rows):
+    """Give the links of some rows."""
+    headers = list({(row.stream_id, *row.header) for row in rows})
+    return LinkPage([link(row) for row in rows], headers, {row.code: row.type.encode() for row in rows})

@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tasker.errors import LogUnavailable
-from tasker.log import sqlite_group, sqlite_read, sqlite_schema
+from tasker.log import group, sqlite_read, sqlite_schema
 from tasker.log.open import open_store
 from tasker.log.port import Appended, VersionConflict
 from tests.contracts.kit import broken, event, more, new_id, start, started
@@ -40,8 +40,8 @@ def test_wrong_memory_is_thrown_away(store):
 
 def test_memory_is_bounded(store, monkeypatch):
     """A store remembers a bounded number of streams, definitions and headers, and forgets the oldest first."""
-    monkeypatch.setattr(sqlite_group, "_STREAMS_REMEMBERED", 3)
-    monkeypatch.setattr(sqlite_group, "_DEFINITIONS_REMEMBERED", 3)
+    monkeypatch.setattr(group, "_STREAMS_REMEMBERED", 3)
+    monkeypatch.setattr(group, "_DEFINITIONS_REMEMBERED", 3)
     monkeypatch.setattr(sqlite_read, "_HEADERS_REMEMBERED", 3)
     ids = [new_id() for _ in range(6)]
     for number, stream_id in enumerate(ids):

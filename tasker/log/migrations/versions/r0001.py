@@ -30,7 +30,7 @@ CREATE TABLE events (
 
 # The covering index serves folds and, with the trigger below, uniqueness: one index less to write for every event.
 _EVENTS_FOLD = """
-CREATE INDEX events_fold ON events (stream_id, version, type, step, attempt, time, due)
+CREATE INDEX events_fold ON events (stream_id, version, type, schema_version, step, attempt, time, due)
 """
 
 # BEFORE INSERT also stops INSERT OR REPLACE of a connection that does not set recursive_triggers.
@@ -169,7 +169,9 @@ SQLITE = (
 
 def upgrade() -> None:
     """Run the statements through Alembic."""
-    from alembic import op  # noqa: PLC0415 - a new database runs the statements without Alembic
+    from alembic import op  # noqa: PLC0415 - a new SQLite database runs the statements without Alembic
 
-    for statement in SQLITE:
+    from tasker.log.migrations.r0001_postgres import POSTGRES  # noqa: PLC0415 - a part of this revision
+
+    for statement in POSTGRES if op.get_bind().dialect.name == "postgresql" else SQLITE:
         op.execute(statement)

@@ -9,29 +9,72 @@ from typing import TYPE_CHECKING
 from tasker.errors import TaskerError
 
 if TYPE_CHECKING:
-    from tasker.log.sqlite import SqliteStore
+    from tasker.log.port import Store
+    from tasker.log.postgres import PostgresStore
 
-_WORKS = "Use sqlite:///tasker.db (a file beside you), sqlite:////var/lib/tasker.db (an absolute path) or memory://"
+_WORKS = (
+    "Use sqlite:///tasker.db (a file beside you), sqlite:////var/lib/tasker.db (an absolute path), "
+    "postgresql+psycopg://user:password@host/database or memory://"
+)
 
 
-def open_store(url: str, *, check_only: bool = False) -> SqliteStore:
-    """Give the store of a URL; it is opened, made and upgraded by its first use.
+def open_store(url: str, *, check_only: bool = False, direct_url: str | None = None) -> Store:
+    """Give the store of a URL; it is opened, and on SQLite made and upgraded, by its first use.
 
     Args:
-        url: `sqlite:///relative.db`, `sqlite:////absolute.db` or `memory://`.
+        url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql+psycopg://…` or `memory://`.
         check_only: True to open it now and to refuse one that would have to be made or upgraded.
+        direct_url: PostgreSQL without the pooler that `url` leads through, for hints; else `url` is used for them too.
 
     Raises:
-        TaskerError: No adapter takes this URL.
+        TaskerError: No adapter takes this URL, or its extra is not installed.
         LogUnavailable: With `check_only`: it cannot be opened as it is.
     """
     from tasker.log.sqlite import SqliteStore  # noqa: PLC0415 - an adapter is imported by who uses it
 
+    if _is_postgres(url):
+        found = _postgres(url, direct_url)
+        if check_only:
+            found.open()
+        return found
     path = _path(url)
     store = SqliteStore(path, check_only=check_only and path is not None)
     if check_only:
         store.open()
     return store
+
+
+def upgrade_store(url: str) -> None:
+    """Make the log of a URL, or bring it to the form of this release.
+
+    Raises:
+        TaskerError: No adapter takes this URL, or its extra is not installed.
+        LogUnavailable: It cannot be done, and the database is as it was.
+    """
+    if _is_postgres(url):
+        _postgres(url, None).upgrade()
+        return
+    store = open_store(url)
+    try:
+        store.log.head()
+    finally:
+        store.close()
+
+
+def _is_postgres(url: str) -> bool:
+    return url.partition("://")[0].partition("+")[0] in {"postgresql", "postgres"}
+
+
+def _postgres(url: str, direct_url: str | None) -> PostgresStore:
+    """Import the adapter, whose driver is an extra."""
+    try:
+        import psycopg  # noqa: F401, PLC0415 - looked for before the adapter needs it
+    except ImportError as error:
+        msg = f"PostgreSQL needs the extra 'postgres' ({error}). Run: pip install 'tasker-engine[postgres]'"
+        raise TaskerError(msg) from error
+    from tasker.log.postgres import PostgresStore  # noqa: PLC0415 - an adapter is imported by who uses it
+
+    return PostgresStore(url, direct_url=direct_url)
 
 
 def _path(url: str) -> Path | None:
@@ -40,9 +83,6 @@ def _path(url: str) -> Path | None:
     shown = re.sub(r"//[^/]*@", "//…@", url)
     if not found:
         msg = f"log URL {shown!r}: expected scheme://…. {_WORKS}."
-        raise TaskerError(msg)
-    if scheme.startswith("postgres"):
-        msg = f"log URL {shown!r}: this release has no PostgreSQL adapter yet. {_WORKS}."
         raise TaskerError(msg)
     if scheme == "memory" and not rest:
         return None

@@ -1,0 +1,180 @@
+"""A group of appends on PostgreSQL: what the log holds, asked at once or remembered, and the call that writes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from tasker.log.group import FIRST_CUSTOM_CODE
+from tasker.log.postgres_pack import bigints, byteas, integers, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from psycopg import RawCursor
+
+    from tasker.log.group import Group, Known
+    from tasker.log.port import Append
+    from tasker.log.postgres_pack import Array
+
+_LOOK = "SELECT kind, key, number, value FROM tasker_look_1($1, $2, $3, $4)"
+_EVENT_KINDS = (
+    byteas, integers, byteas, integers, integers, bigints, integers, integers, bigints, texts, byteas, byteas, byteas,
+    byteas, byteas, byteas, byteas,
+)  # fmt: skip
+_STREAM_KINDS = (byteas, texts, texts, texts, byteas, texts, byteas)
+_WORK_KINDS = (byteas, integers, integers, bigints, bigints, integers, texts)
+_PAIRS = ((byteas, byteas), (integers, texts), (byteas, integers))
+_PARAMETERS = 3 + len(_EVENT_KINDS) + len(_STREAM_KINDS) + len(_WORK_KINDS) + 2 * (len(_PAIRS) + 1)
+APPEND = f"SELECT tasker_append_1({', '.join(f'${number}' for number in range(1, _PARAMETERS + 1))})"
+"""The call that writes a group, if the head of the log is still as given, and says whether it was."""
+
+_NO_BYTES, _NO_INTEGERS = byteas(()), integers(())
+_HEAD, _END, _OWNER, _DEFINITION, _TYPE = range(5)
+
+Looked = tuple[int, bytes, int, bytes]
+
+
+class Unremembered(Exception):
+    """The memory of this process does not have a fact that a group needs."""
+
+
+class Head(NamedTuple):
+    """The head of the log: its last position, and a token that changes with every append."""
+
+    position: int
+    token: bytes
+
+
+class Remembered:
+    """The log from memory, good as long as nobody else has written; see `tasker.log.group.Facts`.
+
+    What cannot be remembered, because it should not exist, is looked at by the call that writes.
+    """
+
+    def __init__(self, batch: Sequence[Append], absent: set[bytes]) -> None:
+        """Take what is to be appended, and streams that are known not to exist."""
+        self._absent = absent.union(append.stream_id for append in batch if append.header is not None)
+
+    def end(self, stream_id: bytes) -> tuple[int, bytes] | None:
+        """Give None for a stream that does not exist."""
+        if stream_id in self._absent:
+            return None
+        raise Unremembered
+
+    def owner(self, identity: bytes) -> bytes | None:  # noqa: ARG002 - the call looks
+        """Assume that an identity is new."""
+        return None
+
+    def has_definition(self, digest: bytes) -> bool:  # noqa: ARG002 - the call looks
+        """Assume that a definition is new."""
+        return False
+
+    def name(self, code: int) -> str | None:
+        """Remember no name beside those in `Known`."""
+        raise Unremembered(code)
+
+    def code(self, name: str) -> int | None:
+        """Remember no code beside those in `Known`."""
+        raise Unremembered(name)
+
+    def last_code(self) -> int:
+        """Remember no code beside those in `Known`."""
+        raise Unremembered
+
+
+class Stored:
+    """The log as it was found under the lock; see `tasker.log.group.Facts`."""
+
+    def __init__(self, rows: Iterable[Looked]) -> None:
+        """Take what `look` has found."""
+        self.log_id = b""
+        self.head = Head(0, b"")
+        self._ends: dict[bytes, tuple[int, bytes]] = {}
+        self._owners: dict[bytes, bytes] = {}
+        self._definitions: set[bytes] = set()
+        self._names: dict[int, str] = {}
+        for kind, key, number, value in rows:
+            if kind == _HEAD:
+                self.log_id, self.head = key, Head(number, value)
+            elif kind == _END:
+                self._ends[key] = number, value
+            elif kind == _OWNER:
+                self._owners[key] = value
+            elif kind == _DEFINITION:
+                self._definitions.add(key)
+            else:
+                self._names[number] = key.decode()
+        self._codes = {name: code for code, name in self._names.items() if code >= FIRST_CUSTOM_CODE}
+
+    def end(self, stream_id: bytes) -> tuple[int, bytes] | None:
+        """Give version and hash of the last event of a stream, or None."""
+        return self._ends.get(stream_id)
+
+    def owner(self, identity: bytes) -> bytes | None:
+        """Give the stream that has an identity, or None."""
+        return self._owners.get(identity)
+
+    def has_definition(self, digest: bytes) -> bool:
+        """Tell whether a definition is stored."""
+        return digest in self._definitions
+
+    def name(self, code: int) -> str | None:
+        """Give the name that is stored for the code of a type, or None."""
+        return self._names.get(code)
+
+    def code(self, name: str) -> int | None:
+        """Give the code that is stored for a custom type, or None."""
+        return self._codes.get(name)
+
+    def last_code(self) -> int:
+        """Give the largest code of a type; 0 where there is none."""
+        return max(self._names, default=0)
+
+
+def look(cursor: RawCursor[Looked], batch: Sequence[Append], known: Known) -> None:
+    """Ask, under the lock of the head, for all that appends need; `Stored` takes the rows."""
+    streams = dict.fromkeys(append.stream_id for append in batch)
+    streams |= dict.fromkeys(append.guard[0] for append in batch if append.guard is not None)
+    identities = [one.header.identity for one in batch if one.header is not None and one.header.identity is not None]
+    digests = {one.definition[0] for one in batch if one.definition is not None} - known.definitions
+    types = any(not _named(append, known) for append in batch)
+    values = byteas(list(streams)), byteas(identities), byteas(list(digests)), types
+    cursor.execute(_LOOK, values, binary=True)
+
+
+def _named(append: Append, known: Known) -> bool:
+    """Tell whether the codes of all types of an append are remembered."""
+    return all(
+        known.names.get(event.code) == event.type if event.code else event.type in known.codes
+        for event in append.events
+    )
+
+
+def parameters(group: Group, head: Head, token: bytes) -> list[object]:
+    """Give the parameters of `APPEND`.
+
+    Args:
+        group: What is to be written.
+        head: The head of the log as this process believes it to be.
+        token: The token that the head shall have afterwards.
+    """
+    work = [(*key, *item[1:]) for key, item in group.work.items() if item is not None]
+    gone = [key for key, item in group.work.items() if item is None]
+    streams = [(key, *header) for key, header in group.headers.items()]
+    return [
+        *head,
+        token,
+        *_columns(_EVENT_KINDS, [row[1:] for row in group.rows]),
+        *_columns(_STREAM_KINDS, streams),
+        *_columns(_PAIRS[0], list(group.definitions.items())),
+        *_columns(_PAIRS[1], list(group.types.items())),
+        *_columns(_PAIRS[2], gone),
+        *_columns(_WORK_KINDS, work),
+        *_columns(_PAIRS[2], group.erased),
+    ]
+
+
+def _columns(kinds: Sequence[object], rows: Sequence[Sequence[object]]) -> list[Array]:
+    """Pack rows column by column."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
+    return [kind(column) for kind, column in zip(kinds, columns, strict=True)]

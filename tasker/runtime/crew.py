@@ -27,7 +27,7 @@ _SHARE_SECONDS = 0.001
 _QUICK_SECONDS = 0.00025
 _GUARD_SECONDS = 0.005
 _GUARD_ROUNDS = 10
-_FORGETTING = 0.9
+_LEARNING = 0.1
 _log = logger("runner")
 
 
@@ -44,7 +44,7 @@ class Crew:
         self._jobs: deque[Job] = deque()
         self._ending: set[int] = set()
         self._began: dict[int, float] = {}
-        self._pace = 1.0
+        self._pace = 0.0
         self._taken = 0
         self._standing = False
         self._size = 0
@@ -75,7 +75,9 @@ class Crew:
         began = self._began.pop(ident, None)
         if began is not None:
             self._ending.add(ident)
-            self._pace = max(self._threads.monotonic() - began, self._pace * _FORGETTING)
+            # Cut off and averaged: one job that waited for the interpreter's lock does not make the others slow.
+            took = min(self._threads.monotonic() - began, _SHARE_SECONDS)
+            self._pace += (took - self._pace) * _LEARNING
 
     def after_jobs(self, job: Job) -> bool:
         """Put one job behind all others, unless there are none (then the caller does it) or one stands there already.
@@ -139,20 +141,26 @@ class Crew:
             self._rest.notify_all()
 
     def _next(self, ident: int, *, after_job: bool) -> Job | None:
-        """Give the next job, as soon as there is one; None once the crew closes."""
+        """Give the next job, as soon as there is one; None once the crew closes.
+
+        A thread that has just come stands guard, if nobody does, rather than share quick jobs with those at work.
+        """
         with self._lock:
             if after_job:
                 self._ended(ident)
-            if not self._jobs and self._active and not self._standing:
-                self._guard()
-            while not self._jobs:
+            came = not after_job
+            while True:
+                if self._active and not self._standing and (not self._jobs or (came and self._pace <= _QUICK_SECONDS)):
+                    self._guard()
+                if self._jobs:
+                    return self._take()
                 self._waking = False
                 if self._closing:
                     return None
                 self._idle += 1
                 self._work.wait()
                 self._idle -= 1
-            return self._take()
+                came = True
 
     def _guard(self) -> None:
         """Stand by until jobs wait and none was taken for a while, or until no more come. The condition is held."""
@@ -164,7 +172,10 @@ class Crew:
             self._idle += 1
             called = self._work.wait(_GUARD_SECONDS) and self._waking
             self._idle -= 1
-            if called or (self._jobs and self._taken == before):
+            if called:
+                break
+            if self._jobs and self._taken == before:
+                self._pace = max(self._pace, 2 * _QUICK_SECONDS)  # those at work have blocked
                 break
             quiet = 0 if self._jobs or self._taken != before else quiet + 1
         self._standing = False

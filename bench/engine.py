@@ -79,10 +79,10 @@ def idle_started(bench: Bench) -> Figures:
     return _idle(bench, "idle_started", times, before)
 
 
-def _idle(bench: Bench, name: str, times: list[float], before: tuple[float, float]) -> Figures:
+def _idle(bench: Bench, name: str, times: list[float], before: floor.Commits) -> Figures:
     """Give the percentiles, and how the median compares with five commits just before and after."""
     warm = times[_WARM_UP:]
-    five = middle([before[1], floor.beside(bench.folder)[1]]) * 1e3
+    five = middle([before.five, floor.beside(bench.folder).five]) * 1e3
     p50 = middle(warm)
     return {f"{name}_p50_ms": p50, f"{name}_p99_ms": percentile(warm, 0.99), f"{name}_speed": five / p50}
 
@@ -108,7 +108,7 @@ def _submit_one(bench: Bench, count: int) -> Figures:
             app.submit(name="chain")
             times.append(time.perf_counter() - began)
         bench.tidy(app)
-    commit = middle([before[0], floor.beside(bench.folder)[0]])
+    commit = middle([before.one, floor.beside(bench.folder).one])
     return {"submit1": 1 / middle(times), "submit1_commits": commit / middle(times)}
 
 

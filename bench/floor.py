@@ -6,8 +6,9 @@ import os
 import sqlite3
 import time
 from pathlib import Path
+from typing import NamedTuple
 
-from bench.sums import middle
+from bench.sums import middle, percentile
 
 _BESIDE = 60
 _ROW = "INSERT INTO rows (a, b, c) VALUES (?, ?, ?)"
@@ -27,13 +28,21 @@ def syncs(folder: Path, times: int) -> float:
         os.close(file)
 
 
-def beside(folder: Path) -> tuple[float, float]:
+class Commits(NamedTuple):
+    """Seconds of one commit of two rows and of five in order: medians, and the 99th percentile of the five."""
+
+    one: float
+    five: float
+    five_p99: float
+
+
+def beside(folder: Path) -> Commits:
     """Measure commits shortly, before or after something that is compared with them."""
     return commits(folder, _BESIDE)
 
 
-def commits(folder: Path, times: int) -> tuple[float, float]:
-    """Give the median seconds of one commit of two rows, and of five in order (WAL, synchronous=FULL)."""
+def commits(folder: Path, times: int) -> Commits:
+    """Measure commits, with WAL and synchronous=FULL."""
     connection = sqlite3.connect(folder / "floor.db", isolation_level=None)
     try:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -43,7 +52,7 @@ def commits(folder: Path, times: int) -> tuple[float, float]:
     finally:
         connection.close()
     fives = [sum(taken[place : place + 5]) for place in range(0, times - 4, 5)]
-    return middle(taken), middle(fives)
+    return Commits(middle(taken), middle(fives), percentile(fives, 0.99))
 
 
 def _commit(connection: sqlite3.Connection) -> float:

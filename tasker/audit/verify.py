@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasker.audit.helpers import Helpers, Parts
+from tasker.audit.reading import DO, PAGE, check_end, read
 from tasker.codec.definition import digest
 from tasker.codec.recorded import CONTROL_NAMESPACE
 from tasker.codec.registry import CODES
 from tasker.domain.events import TaskErased
-from tasker.errors import ChainBroken, LogUnavailable
+from tasker.errors import ChainBroken
 from tasker.fold import Verifier
+from tasker.log.port import Shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,9 +24,9 @@ if TYPE_CHECKING:
     from tasker.codec.rows import StoredEvent
     from tasker.log.port import Store
 
-_PAGE = 2_000
+    Progress = Callable[[int, int], None]
+
 _ERASED = CODES[TaskErased]
-_DO = "Restore a backup and compare"
 
 
 class Verified(NamedTuple):
@@ -42,8 +45,8 @@ class Audit:
         """Take the log; nothing is read yet."""
         self._store = store
 
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> Verified:
-        """Recompute the whole log up to its present end from stored bytes.
+    def verify(self, progress: Progress | None = None) -> Verified:
+        """Recompute the whole log up to its present end from stored bytes; a large one on every core.
 
         Args:
             progress: Called now and then with how many events are done and how many there are.
@@ -52,12 +55,16 @@ class Audit:
             ChainBroken: The first thing in the order of the log that is not what was appended.
             LogUnavailable: The store failed.
         """
+        return self._verify(progress, Parts())
+
+    def _verify(self, progress: Progress | None, parts: Parts) -> Verified:
+        """Recompute the whole log, cut as it is told to."""
         store = self._store
         store.archive.forget()
         head = store.log.head()
         verifier = Verifier(store.log.log_id)
         try:
-            self._events(verifier, head, progress)
+            self._events(verifier, head, progress, parts)
         except ChainBroken as error:
             # An earlier payload that nothing explains comes first, but that is known only once the rest was read.
             self._check_gone(verifier, error.position)
@@ -68,55 +75,25 @@ class Audit:
         self._check_types(verifier, head)
         return Verified(verifier.position, verifier.streams, len(definitions))
 
-    def _events(self, verifier: Verifier, head: int, progress: Callable[[int, int], None] | None) -> None:
-        """Feed the events up to a head, page by page, and check that the head is right."""
-        while verifier.position < head:
-            limit = min(_PAGE, head - verifier.position)
-            if not self._linked(verifier, limit):
-                page = self._page(verifier.position, 1 if verifier.takes_links else limit)
-                if not page:
-                    raise _ends_early(verifier.position, head)
-                verifier.feed(page)
+    def _events(self, verifier: Verifier, head: int, progress: Progress | None, parts: Parts) -> None:
+        """Verify the events up to a head, this process a first part and others the rest, and check the head itself.
+
+        Where another process does not say that its part is good and fits, this one passes over it: so what is wrong
+        anywhere is found here, in the order of the log, as one pass over all of it finds it.
+        """
+
+        def tell(beside: int) -> None:
             if progress is not None:
-                progress(verifier.position, head)
-        beyond = self._page(verifier.position, 1)
-        if beyond and self._store.log.head() < beyond[0].position:
-            position = beyond[0].position
-            message = (
-                f"position {position}: expected no event, for log_head says {head}; found one. A row was put into the"
-                f" log, or log_head was changed. {_DO}"
-            )
-            raise ChainBroken(message, position=position, expected=f"head {position}", found=f"head {head}")
+                progress(min(head, verifier.position + beside), head)
 
-    def _linked(self, verifier: Verifier, limit: int) -> bool:
-        """Verify a page by its links; False where the next row has to be looked at as a whole."""
-        if not verifier.takes_links:
-            return False
-        log = self._store.log
-        try:
-            page = log.links(verifier.position, limit=limit)
-        except LogUnavailable:
-            log.head()  # raises again where the store itself is away
-            return False
-        return bool(page.links) and verifier.feed_links(page)
-
-    def _page(self, after: int, limit: int) -> list[StoredEvent]:
-        """Read a page, or a single row where one of the page cannot be read."""
-        log = self._store.log
-        try:
-            return log.tail(after, limit=limit)
-        except (LogUnavailable, ChainBroken):
-            log.head()  # raises again where the store itself is away
-            return self._one(after)
-
-    def _one(self, after: int) -> list[StoredEvent]:
-        """Read one row; so what stands before a row that cannot be read is verified first."""
-        try:
-            return self._store.log.tail(after, limit=1)
-        except LogUnavailable as error:
-            position = after + 1
-            message = f"position {position}: expected a row that can be read, found {error} {_DO}"
-            raise ChainBroken(message, position=position, expected="a readable row", found=str(error)) from error
+        store = self._store
+        with Helpers(store, verifier, head, parts) as helpers:
+            for upto in helpers.ends:
+                if verifier.join(helpers.result(upto, tell)):
+                    tell(helpers.done)
+                else:
+                    read(store, verifier, upto, head, lambda: tell(helpers.done))
+        check_end(store, verifier, head)
 
     def _check_gone(self, verifier: Verifier, before: int | None) -> None:
         """Check that every payload that is gone was erased."""
@@ -127,7 +104,7 @@ class Audit:
             if not any(event.code == _ERASED and event.position > position for event in later):
                 message = (
                     f"position {position}: expected a payload, or task.erased later in its stream; found neither. The"
-                    f" payload was removed. {_DO}"
+                    f" payload was removed. {DO}"
                 )
                 raise ChainBroken(message, position=position, expected="a payload", found="NULL")
 
@@ -138,13 +115,15 @@ class Audit:
             found = digest(content) if isinstance(content, bytes) else b""
             if found != stored:
                 shown = stored.hex() if isinstance(stored, bytes) else repr(stored)
-                message = f"definition {shown}: expected bytes with this digest, found {found.hex()}. {_DO}"
+                message = f"definition {shown}: expected bytes with this digest, found {found.hex()}. {DO}"
                 raise ChainBroken(message, position=None, expected=shown, found=found.hex())
             known.add(stored)
         return known
 
     def _check_streams(self, verifier: Verifier, definitions: set[bytes], head: int) -> None:
         """Check that streams, definitions and events need each other, so that no row is missing and none too many."""
+        if self._fit(verifier, definitions):
+            return
         unused = set(definitions)
         for stream_id, header in self._store.archive.streams():
             if not verifier.knows(stream_id) and not self._began_after(stream_id, head):
@@ -154,10 +133,21 @@ class Audit:
                 if not verifier.knows(stream_id):
                     continue  # begun while this was read, its definition as well
                 missing = header.definition_digest.hex()
-                message = f"definition {missing}: expected it for the stream {stream_id.hex()}, found none. {_DO}"
+                message = f"definition {missing}: expected it for the stream {stream_id.hex()}, found none. {DO}"
                 raise ChainBroken(message, position=None, expected=missing, found="nothing")
         for one in sorted(unused):
             raise _superfluous("definition", one.hex(), "a stream that uses it")
+
+    def _fit(self, verifier: Verifier, definitions: set[bytes]) -> bool:
+        """Say whether mere numbers show that all is well: each stream with events has a row, for it entered the chain.
+
+        As many rows as streams are then exactly theirs.
+        """
+        if not isinstance(self._store, Shared):
+            return False
+        users = self._store.users()
+        used = {digest for digest, namespace, _ in users if digest in definitions or namespace != CONTROL_NAMESPACE}
+        return sum(count for *_, count in users) == verifier.streams and used == definitions
 
     def _began_after(self, stream_id: bytes, head: int) -> bool:
         first = self._store.log.stream(stream_id, limit=1)
@@ -175,20 +165,11 @@ class Audit:
 
 def _after(store: Store, position: int) -> Iterator[StoredEvent]:
     """Read what was appended behind a position."""
-    while page := store.log.tail(position, limit=_PAGE):
+    while page := store.log.tail(position, limit=PAGE):
         yield from page
         position = page[-1].position
 
 
-def _ends_early(last: int, head: int) -> ChainBroken:
-    position = last + 1
-    message = (
-        f"position {position}: expected an event, for log_head says {head}; found the end of the log. Rows were"
-        f" removed, or log_head was changed. {_DO}"
-    )
-    return ChainBroken(message, position=position, expected=f"head {head}", found=f"head {last}")
-
-
 def _superfluous(kind: str, name: str, missing: str) -> ChainBroken:
-    message = f"{kind} {name}: expected {missing}, found none; the row was put in, or events were removed. {_DO}"
+    message = f"{kind} {name}: expected {missing}, found none; the row was put in, or events were removed. {DO}"
     return ChainBroken(message, position=None, expected=missing, found="nothing")

@@ -14,6 +14,7 @@ from tasker.fold.chain import Verifier
 from tasker.fold.columns import points
 from tasker.fold.compiled import TaskColumns, compiled, malformed, plan_of
 from tasker.fold.complete import complete
+from tasker.fold.part import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tasker.domain.task import Task
     from tasker.fold.columns import Heads
 
-__all__ = ["Verifier", "fold_heads", "fold_stream", "implementation"]
+__all__ = ["Part", "Verifier", "fold_heads", "fold_stream", "implementation"]
 
 
 def implementation() -> str:

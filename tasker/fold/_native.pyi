@@ -130,6 +130,9 @@ VerifyRow: TypeAlias = tuple[
 ]
 """One event, whole, as its hash needs it."""
 
+StreamRow: TypeAlias = tuple[bytes, str, str, str, bytes, str | None, bytes | None]
+"""Id of a stream, then its row, as it enters the root."""
+
 class FoldError(ValueError):
     """Heads that no log ever gives; `args` are the position (0 where none is known) and the reason, a sentence."""
 
@@ -242,8 +245,8 @@ class Chain:
     One thread at a time may use it; a second one gets a RuntimeError.
     """
 
-    def __new__(cls, log_id: bytes) -> Chain:
-        """Take the 16 bytes that name the log."""
+    def __new__(cls, log_id: bytes, after: int | None = None) -> Chain:
+        """Take the 16 bytes that name the log, and the position behind which a part of it begins."""
 
     @property
     def position(self) -> int:
@@ -265,19 +268,33 @@ class Chain:
     def codes(self) -> list[int]:
         """Give the type codes that occurred, sorted."""
 
-    def feed(
-        self, rows: Sequence[VerifyRow], headers: Iterable[tuple[bytes, bytes]], types: Mapping[int, bytes]
-    ) -> int:
+    def feed(self, rows: Sequence[VerifyRow], headers: Iterable[StreamRow], types: Mapping[int, bytes]) -> int:
         """Verify the next rows.
 
         Args:
             rows: In the order of their positions.
-            headers: For each stream that begins in these rows, its id and what `header_bytes` gives for it.
+            headers: For each stream that begins in these rows, its id and row; one that no log writes is passed over.
             types: A dict from type codes to names, as UTF-8.
 
         Returns:
             How many rows verified. If fewer than were given, the next one does not, or cannot be read here; the state
             is as after the last that did.
+        """
+
+    def missing(self, rows: Sequence[VerifyRow]) -> list[tuple[bytes, int]]:
+        """Give stream and version of what stands before the first of these rows of each stream that is not known."""
+
+    def assume(self, stream_id: bytes, version: int, hash: bytes) -> bool:
+        """Take the end of a stream from the part before; False if this is no part or knows the stream."""
+
+    def dump(self) -> bytes:
+        """Give what a part came to, for `join`; no bytes where this is no part."""
+
+    def join(self, part: bytes) -> bool:
+        """Move on over the next part, which was verified elsewhere.
+
+        Returns:
+            True if it begins here and what it assumed holds; else nothing is changed.
         """
 
     def take(

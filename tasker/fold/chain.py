@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tasker.codec.rows import StoredEvent, StreamHeader
-    from tasker.fold.columns import LinkPage, StreamRow
+    from tasker.fold.columns import LinkPage
     from tasker.fold.compiled import Chain
 
 _ERASED = CODES[TaskErased]
@@ -126,8 +126,15 @@ class Verifier:
         """Verify the next rows by their links; False if the row behind the last that verified needs `feed`."""
         if self._compiled is None:
             return False
-        headers = [written for row in page.headers if (written := _written(row))]
-        return self._compiled.feed(page.links, headers, page.types) == len(page.links)
+        return self._compiled.feed(page.links, page.headers, page.types) == len(page.links)
+
+    def join(self, part: bytes) -> bool:
+        """Move on over what `Part.result` gives; False, and nothing is changed, if that part does not begin here.
+
+        A part fits only if each hash that it believed is the one that verified here, and if every stream that began in
+        it is new. So what one pass over its rows would find is found: a part that does not fit needs that pass.
+        """
+        return self._compiled is not None and self._compiled.join(part)
 
     def feed(self, rows: Sequence[StoredEvent]) -> None:
         """Verify the next rows.
@@ -170,14 +177,6 @@ class Verifier:
 
     def _root(self, stream_id: bytes, header: StreamHeader) -> bytes:
         return stream_root(self._log_id, stream_id, header_bytes(*header))
-
-
-def _written(row: StreamRow) -> tuple[bytes, bytes] | None:
-    """Write the row of a stream for its root; None where a column holds what no log writes there."""
-    try:
-        return row[0], header_bytes(*row[1:])
-    except _MALFORMED:
-        return None
 
 
 def _check_payload(row: StoredEvent) -> bool:

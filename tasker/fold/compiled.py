@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tasker.domain.definition import TaskDefinition
-    from tasker.fold.columns import Heads, Link
+    from tasker.fold.columns import Heads, Link, StreamRow
 
     Streams = Sequence[tuple[bytes, int]]
     """Id and index of the plan of each stream."""
@@ -107,8 +107,20 @@ class Chain(Protocol):
 class CompiledChain(Chain, Protocol):
     """One that verifies rows itself."""
 
-    def feed(self, rows: Sequence[Link], headers: Sequence[tuple[bytes, bytes]], types: Mapping[int, bytes]) -> int:
+    def feed(self, rows: Sequence[Link], headers: Sequence[StreamRow], types: Mapping[int, bytes]) -> int:
         """Verify the next rows; give how many did."""
+
+    def missing(self, rows: Sequence[Link]) -> list[tuple[bytes, int]]:
+        """Give stream and version of what stands before the first of these rows of each stream that is not known."""
+
+    def assume(self, stream_id: bytes, version: int, hash: bytes) -> bool:
+        """Take the end of a stream from the part before this one."""
+
+    def dump(self) -> bytes:
+        """Give what a part came to."""
+
+    def join(self, part: bytes) -> bool:
+        """Move on over the next part; False, and nothing is changed, if it does not fit."""
 
 
 class Compiled(Protocol):
@@ -127,8 +139,8 @@ class Compiled(Protocol):
     ) -> FoldPlan:
         """Make a plan."""
 
-    def Chain(self, log_id: bytes) -> CompiledChain:  # noqa: N802 - a class
-        """Begin at the start of a log."""
+    def Chain(self, log_id: bytes, after: int | None = ...) -> CompiledChain:  # noqa: N802 - a class
+        """Begin at the start of a log, or a part of it behind a position."""
 
     def states(
         self,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tasker.codec.rows import NewEvent
     from tasker.fold import _native
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """The version of the interface that this release speaks; `rust_ext` carries the same number."""
 
 _VARIABLE = "TASKER_NATIVE"

@@ -15,10 +15,12 @@ from random import Random
 import pytest
 
 from tasker.audit import Audit
+from tasker.audit.helpers import Process
 from tasker.errors import ChainBroken, LogUnavailable
 from tasker.log.open import open_store
 from tests.contracts.lives import control, populate
-from tests.properties.fold_kit import by_python
+from tests.properties.fold_kit import by_python, compiled_only
+from tests.unit.audit.parts_kit import parts
 
 EDITS = 200
 COLUMNS = (
@@ -153,26 +155,36 @@ def head(connection: sqlite3.Connection, seed: Random) -> str:
 
 @pytest.mark.parametrize("tens", range(EDITS // 10))
 def test_every_edit_is_found(original, tmp_path, tens, monkeypatch):
-    """Each single edit raises `ChainBroken`, and Python says of it what the compiled verifier says."""
+    """Each single edit raises `ChainBroken`, and in parts or by Python the same is said of it."""
     missed = []
     for number in range(tens * 10, tens * 10 + 10):
         path = tmp_path / f"{number}.db"
         shutil.copy(original, path)
         said = edit(path, number)
-        found = verdict(path)
+        found, cut = verdict(path), verdict(path, parts(2 + number % 40))
         with monkeypatch.context() as patch:
             by_python(patch)
             slowly = verdict(path)
-        if not isinstance(found, ChainBroken) or facts(found) != facts(slowly):
-            missed.append(f"{number}: {said}: {found!r} and by Python {slowly!r}")
+        if not isinstance(found, ChainBroken) or not facts(found) == facts(slowly) == facts(cut):
+            missed.append(f"{number}: {said}: {found!r}, by Python {slowly!r}, in parts {cut!r}")
     assert missed == []
 
 
-def verdict(path):
-    """Verify a file; give what was found or raised."""
+@compiled_only
+@pytest.mark.parametrize("number", range(3, EDITS, 23))
+def test_processes_find_what_one_finds(original, tmp_path, number):
+    """With other processes the same is said of an edit."""
+    path = tmp_path / "log.db"
+    shutil.copy(original, path)
+    edit(path, number)
+    assert facts(verdict(path, parts(3, Process))) == facts(verdict(path))
+
+
+def verdict(path, cut=None):
+    """Verify a file, in parts or at once; give what was found or raised."""
     store = open_store(f"sqlite:///{path}")
     try:
-        return Audit(store).verify()
+        return Audit(store)._verify(None, cut) if cut else Audit(store).verify()
     except (ChainBroken, LogUnavailable) as error:
         return error
     finally:

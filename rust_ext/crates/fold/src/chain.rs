@@ -151,10 +151,22 @@ pub type Tip = (u32, Hash);
 #[derive(Clone, Debug)]
 pub struct Chain {
     log: Vec<u8>,
-    position: u64,
-    tips: FxHashMap<StreamId, Tip>,
-    gone: FxHashMap<StreamId, u64>,
-    codes: FxHashSet<u32>,
+    pub(crate) position: u64,
+    pub(crate) tips: FxHashMap<StreamId, Tip>,
+    pub(crate) gone: FxHashMap<StreamId, u64>,
+    pub(crate) codes: FxHashSet<u32>,
+    pub(crate) before: Option<Before>,
+}
+
+/// What a chain that does not begin with the log leaves to whoever verifies the part before it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    /// The position behind which it begins.
+    pub(crate) position: u64,
+    /// What it was told of streams that had begun.
+    pub(crate) tips: FxHashMap<StreamId, Tip>,
+    /// Streams whose payloads before it may be gone.
+    pub(crate) erased: FxHashSet<StreamId>,
 }
 
 /// The columns of the `streams` rows of streams that begin in a page, as they enter the root.
@@ -170,6 +182,7 @@ impl Chain {
             tips: FxHashMap::default(),
             gone: FxHashMap::default(),
             codes: FxHashSet::default(),
+            before: None,
         }
     }
 
@@ -249,6 +262,9 @@ impl Chain {
             self.gone.entry(stream).or_insert(self.position);
         } else if erased {
             self.gone.remove(&stream);
+            if let Some(before) = &mut self.before {
+                before.erased.insert(stream);
+            }
         }
     }
 

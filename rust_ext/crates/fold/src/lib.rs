@@ -11,6 +11,7 @@ mod fold;
 mod head;
 mod outcomes;
 mod parallel;
+mod part;
 mod plan;
 mod status;
 mod step;

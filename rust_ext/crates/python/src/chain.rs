@@ -1,6 +1,6 @@
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use tasker_fold::chain::{Chain as Core, Headers, Row};
 use tasker_fold::{StreamId, pool};
 
@@ -8,6 +8,7 @@ use crate::errors::contained;
 use crate::input::{each, id, maybe, tuple};
 
 const COLUMNS: usize = 13;
+const STREAM_COLUMNS: usize = 7;
 const LOW: i64 = 0xFFFF_FFFF;
 
 /// Verifies rows page by page.
@@ -17,8 +18,9 @@ pub(crate) struct Chain(Core);
 #[pymethods]
 impl Chain {
     #[new]
-    fn new(log_id: &[u8]) -> Self {
-        Self(Core::new(log_id))
+    #[pyo3(signature = (log_id, after = None))]
+    fn new(log_id: &[u8], after: Option<u64>) -> Self {
+        Self(after.map_or_else(|| Core::new(log_id), |after| Core::part(log_id, after)))
     }
 
     /// Position of the last row that verified.
@@ -77,7 +79,7 @@ impl Chain {
             let starts = starts(headers)?;
             let headers: Headers<'_> = starts
                 .iter()
-                .map(|(stream, header)| (*stream, header.as_bytes()))
+                .map(|(stream, header)| (*stream, header.as_slice()))
                 .collect();
             let mut names = Names {
                 types,
@@ -92,6 +94,41 @@ impl Chain {
             let chain = &mut self.0;
             Ok(py.detach(|| chain.feed(&read, &headers, pool())))
         })
+    }
+
+    /// Gives the end before the first of some rows of each stream that is not known and did not begin with it.
+    fn missing<'py>(
+        &self,
+        py: Python<'py>,
+        rows: &Bound<'py, PyAny>,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, u32)>> {
+        contained(|| {
+            let mut ends = Vec::new();
+            each(rows, |row| {
+                ends.extend(end_before(&row));
+                Ok(())
+            })?;
+            let missing = self.0.missing(&ends);
+            let give = |(stream, version): &(StreamId, u32)| (PyBytes::new(py, stream), *version);
+            Ok(missing.iter().map(give).collect())
+        })
+    }
+
+    /// Takes the end of a stream from whoever verifies the part before this one.
+    fn assume(&mut self, stream_id: &[u8], version: u32, hash: &[u8]) -> PyResult<bool> {
+        let tip = (version, hash.try_into()?);
+        Ok(self.0.assume(stream_id.try_into()?, tip))
+    }
+
+    /// Gives what this part came to.
+    fn dump<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.dump())
+    }
+
+    /// Moves on over a part that was verified elsewhere, if it fits.
+    fn join(&mut self, py: Python<'_>, part: &[u8]) -> PyResult<bool> {
+        let chain = &mut self.0;
+        contained(|| Ok(py.detach(|| chain.join(part))))
     }
 
     /// Moves on over the next row, which Python has verified.
@@ -117,17 +154,49 @@ impl Chain {
     }
 }
 
-fn starts<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Vec<(StreamId, Bound<'py, PyBytes>)>> {
+/// Reads the rows of streams as they enter their roots, but those in which a column is not what the log writes.
+fn starts(headers: &Bound<'_, PyAny>) -> PyResult<Vec<(StreamId, Vec<u8>)>> {
     let mut found = Vec::new();
     each(headers, |row| {
-        let row = tuple(&row, 2)?;
-        found.push((
-            id(row.get_borrowed_item(0)?)?,
-            row.get_item(1)?.cast_into()?,
-        ));
+        found.extend(start(&row).ok());
         Ok(())
     })?;
     Ok(found)
+}
+
+fn start(row: &Bound<'_, PyAny>) -> PyResult<(StreamId, Vec<u8>)> {
+    let row = tuple(row, STREAM_COLUMNS)?;
+    let mut header = Vec::with_capacity(128);
+    for place in 1..STREAM_COLUMNS {
+        let Some(bytes) = stored(row.get_borrowed_item(place)?)? else {
+            header.extend(u32::MAX.to_be_bytes());
+            continue;
+        };
+        header.extend(u32::try_from(bytes.len())?.to_be_bytes());
+        header.extend(bytes);
+    }
+    Ok((id(row.get_borrowed_item(0)?)?, header))
+}
+
+/// Gives the bytes of a column; none for NULL.
+fn stored<'a>(column: Borrowed<'a, '_, PyAny>) -> PyResult<Option<&'a [u8]>> {
+    if column.is_none() {
+        Ok(None)
+    } else if column.is_instance_of::<PyString>() {
+        Ok(Some(column.extract::<&str>()?.as_bytes()))
+    } else {
+        column.extract().map(Some).map_err(Into::into)
+    }
+}
+
+/// Gives the stream of a row and the version before it; none where a column is not what the log writes.
+fn end_before(row: &Bound<'_, PyAny>) -> Option<(StreamId, u32)> {
+    let row = tuple(row, COLUMNS).ok()?;
+    let ids = row.get_borrowed_item(1).ok()?;
+    let stream = *ids.extract::<&[u8]>().ok()?.first_chunk()?;
+    let kind: i64 = row.get_borrowed_item(2).ok()?.extract().ok()?;
+    let version = u32::try_from(kind >> 32).ok()?.checked_sub(1)?;
+    Some((stream, version))
 }
 
 /// Names of types, each looked up once.

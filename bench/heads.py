@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol, cast
 from bench.setting import url_of
 from tasker.domain.definition import TaskDefinition
 from tasker.fold.columns import Heads, pack
-from tasker.fold.compiled import Compiled, compiled, plan_of
+from tasker.fold.compiled import plan_of
+from tasker.fold.native import Native, native
 from tasker.log.open import open_store
 from tasker.projections.rebuild import definition_of
 
@@ -52,7 +53,7 @@ class Source:
         definitions: The same definitions, in the same order.
     """
 
-    def __init__(self, file: Path, module: Compiled) -> None:
+    def __init__(self, file: Path, module: Native) -> None:
         """Open the file."""
         self.store = open_store(url_of(file))
         digests = [digest for digest, _ in self.store.archive.definitions()]
@@ -82,7 +83,7 @@ class Source:
         self.store.close()
 
 
-def fold(module: Compiled, source: Source, page: Page) -> int:
+def fold(module: Native, source: Source, page: Page) -> int:
     """Fold a page into states; give how many events that were.
 
     Raises:
@@ -94,7 +95,7 @@ def fold(module: Compiled, source: Source, page: Page) -> int:
     return page.events
 
 
-def tally(module: Compiled, source: Source, page: Page, heads: Heads) -> None:
+def tally(module: Native, source: Source, page: Page, heads: Heads) -> None:
     """Fold heads of a page and count what comes out."""
     cast("Tally", module).tally(source.plans, page.streams, heads)
 
@@ -102,7 +103,7 @@ def tally(module: Compiled, source: Source, page: Page, heads: Heads) -> None:
 def main() -> None:
     """Fold a range of streams."""
     file, after, last = sys.argv[1:]
-    module = compiled()
+    module = native()
     if module is None:
         raise SystemExit("no compiled fold")
     source = Source(Path(file), module)

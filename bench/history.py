@@ -19,7 +19,7 @@ from tasker.codec.rows import StoredEvent
 from tasker.domain.definition import TaskDefinition
 from tasker.domain.status import LIVE
 from tasker.fold import fold_stream
-from tasker.fold.compiled import Compiled, compiled
+from tasker.fold.native import Native, native
 from tasker.log.open import open_store
 from tasker.log.port import Store
 from tasker.projections.rebuild import definition_of
@@ -41,7 +41,7 @@ def history(bench: Bench) -> Figures:
         in_memory = _python(store)
     finally:
         store.close()
-    module = compiled()
+    module = native()
     own = {"verify_small": verified, "rebuild_small": rebuilt, "fold_python": in_memory}
     return own if module is None else own | _compiled(bench, module, url)
 
@@ -62,11 +62,11 @@ def rebuild(bench: Bench) -> Figures:
 
 def folds(bench: Bench) -> Figures:
     """Fold the large log compiled."""
-    module = compiled()
+    module = native()
     return {} if module is None else _compiled(bench, module, _large(bench))
 
 
-def _compiled(bench: Bench, module: Compiled, url: str) -> Figures:
+def _compiled(bench: Bench, module: Native, url: str) -> Figures:
     """Fold a log compiled, on one core: tuples, a packed buffer, from the file; and some of it in Python, likewise."""
     os.environ["RAYON_NUM_THREADS"] = "1"
     source = Source(path_of(url), module)
@@ -84,7 +84,7 @@ def _compiled(bench: Bench, module: Compiled, url: str) -> Figures:
 
 def cold(bench: Bench) -> Figures:
     """Fold a log whose file is not in memory: in one process, and in two with half of the streams each."""
-    module = compiled()
+    module = native()
     if module is None:
         return {}
     file = path_of(_large(bench))
@@ -115,7 +115,7 @@ def _apart(file: Path, ranges: list[tuple[bytes, bytes]]) -> float:
     return time.perf_counter() - began
 
 
-def _in_memory(module: Compiled, source: Source, pages: list[Page]) -> tuple[float, float]:
+def _in_memory(module: Native, source: Source, pages: list[Page]) -> tuple[float, float]:
     """Give events a second of folding tuples, and of folding the same as packed buffers; medians."""
     events = sum(page.events for page in pages)
     buffers = [page.packed() for page in pages]

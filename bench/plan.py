@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bench import logs, peer
 from bench.setting import CACHE, QUICK, Size
-from tasker.fold.compiled import compiled
+from tasker.fold.native import native
 
 DISK, PEER = "disk", "peer"
 
@@ -70,7 +70,7 @@ def plan(size: Size, names: list[str] | None, folder: Path) -> Plan:
     files, missing = _files(size, {one.log for one in (*rounds, *once)} | {one.name for one in rounds}, folder)
     if any(one.name == PEER for one in rounds):
         missing[PEER] = peer.install(size)
-    if compiled() is None:
+    if native() is None:
         missing["compiled"] = "no compiled fold: TASKER_NATIVE=0, or it was not built"
     missing = {name: why for name, why in missing.items() if why}
     return Plan(size, _possible(rounds, missing), _possible(once, missing), files, missing)

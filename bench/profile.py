@@ -49,7 +49,7 @@ _PARTS = (
     ("ids and clock", "tasker.clock", ()),
     (_HASHING, "tasker.codec.chain", ()),
     (_HASHING, "tasker.fold.link", ()),
-    (_HASHING, "tasker.log.sqlite_group", ("Group._take",)),
+    (_HASHING, "tasker.log.group", ("Group._take",)),
     ("encoding", "tasker.codec", ()),
     ("encoding", "tasker.handlers.values", ()),
     ("live work", "tasker.domain.work", ()),

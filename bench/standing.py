@@ -16,7 +16,7 @@ from bench.sums import middle
 from tasker import Tasker
 from tasker.codec.decode import text_id
 from tasker.fold import fold_stream
-from tasker.fold.compiled import compiled
+from tasker.fold.native import native
 from tasker.log.open import open_store
 from tasker.projections.rebuild import definition_of
 
@@ -49,7 +49,7 @@ def restart(bench: Bench) -> Figures:
 
 def _fold_all(file: Path) -> int:
     """Fold every task of a log into its state: compiled if Tasker uses that here, else in Python; give how many."""
-    module = compiled()
+    module = native()
     if module is None:
         return _fold_all_in_python(file)
     source = Source(file, module)

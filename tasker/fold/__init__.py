@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from tasker.codec.decode import decode, text_id
 from tasker.domain.task import blank, evolve
+from tasker.fold import native as loader
 from tasker.fold.chain import Verifier
 from tasker.fold.columns import points
-from tasker.fold.compiled import TaskColumns, compiled, malformed, plan_of
+from tasker.fold.compiled import TaskColumns, malformed, plan_of
 from tasker.fold.complete import complete
 from tasker.fold.part import Part
 
@@ -29,7 +30,7 @@ __all__ = ["Part", "Verifier", "fold_heads", "fold_stream", "implementation"]
 
 def implementation() -> str:
     """Name the implementation in use: `rust` or `python`."""
-    return "python" if compiled() is None else "rust"
+    return "python" if loader.native() is None else "rust"
 
 
 def fold_stream(
@@ -78,7 +79,7 @@ def fold_heads(
         ChainBroken: The heads are those of no history.
         UnsupportedEvent: A newer release wrote one of the events.
     """
-    module = compiled()
+    module = loader.native()
     if module is None:
         return None
     try:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasker.codec.recorded import CONTROL_NAMESPACE
+from tasker.fold import native as loader
 from tasker.fold.columns import flaw
-from tasker.fold.compiled import RETURNED, compiled, malformed, plan_of
+from tasker.fold.compiled import RETURNED, malformed, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tasker.domain.definition import TaskDefinition
+    from tasker.fold import _native
     from tasker.fold.columns import HeadPage
-    from tasker.fold.compiled import Compiled, FoldPlan, Versions
+    from tasker.fold.compiled import Versions
+    from tasker.fold.native import Native
 
 WORKER, ERROR, LIMIT = 1, 2, 3
 """Kinds of needs: who runs the step, why it failed for good, which limit an operator has set."""
@@ -82,7 +85,7 @@ class Sums(NamedTuple):
     """
 
     tasks: Sequence[TaskSums | None]
-    steps: list[tuple[object, ...]]
+    steps: Sequence[tuple[object, ...]]
     needs: Sequence[Need]
     returned: Sequence[int]
 
@@ -92,9 +95,9 @@ class Bulk:
 
     def __init__(self, definition_of: Callable[[bytes], TaskDefinition]) -> None:
         """Take what gives a definition by its digest."""
-        self._module = compiled()
+        self._module = loader.native()
         self._definition_of = definition_of
-        self._plans: list[FoldPlan] = []
+        self._plans: list[_native.Plan] = []
         self._places: dict[bytes, int] = {}
 
     def sums(self, page: HeadPage) -> Sums:
@@ -120,7 +123,7 @@ class Bulk:
         sums = [None if task is None else TaskSums._make(task) for task in tasks]
         return Sums(sums, steps, [Need._make(need) for need in needs], returned)
 
-    def _place(self, module: Compiled, digest: bytes) -> int:
+    def _place(self, module: Native, digest: bytes) -> int:
         """Give the place of the plan of a definition."""
         place = self._places.get(digest)
         if place is None:

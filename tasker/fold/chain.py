@@ -9,7 +9,7 @@ from tasker.codec.chain import event_hash, header_bytes, payload_hash, stream_ro
 from tasker.codec.registry import CODES
 from tasker.domain.events import TaskErased
 from tasker.errors import ChainBroken
-from tasker.fold.compiled import compiled
+from tasker.fold import native as loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,7 +90,7 @@ class Verifier:
     def __init__(self, log_id: bytes) -> None:
         """Take the 16 bytes that name the log."""
         self._log_id = log_id
-        module = compiled()
+        module = loader.native()
         self._compiled = None if module is None else module.Chain(log_id)
         self._chain: Chain = self._compiled or _Ends()
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tasker.domain.task import END_OF_TIME, SECOND
 from tasker.errors import ChainBroken
-from tasker.fold import native as loader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tasker.domain.definition import TaskDefinition
-    from tasker.fold.columns import Heads, Link, StreamRow
-
-    Streams = Sequence[tuple[bytes, int]]
-    """Id and index of the plan of each stream."""
+    from tasker.fold import _native
+    from tasker.fold.native import Native
 
 RETURNED = -1
 """The plan of a stream that is not to be folded, but to be returned."""
@@ -65,10 +62,6 @@ class TaskColumns(NamedTuple):
     steps: Sequence[Sequence[object]]
 
 
-class FoldPlan(Protocol):
-    """A definition as the compiled fold needs it."""
-
-
 class Chain(Protocol):
     """The ends of all chains up to a position."""
 
@@ -104,71 +97,7 @@ class Chain(Protocol):
         """Move over the next row, which was verified elsewhere."""
 
 
-class CompiledChain(Chain, Protocol):
-    """One that verifies rows itself."""
-
-    def feed(self, rows: Sequence[Link], headers: Sequence[StreamRow], types: Mapping[int, bytes]) -> int:
-        """Verify the next rows; give how many did."""
-
-    def missing(self, rows: Sequence[Link]) -> list[tuple[bytes, int]]:
-        """Give stream and version of what stands before the first of these rows of each stream that is not known."""
-
-    def assume(self, stream_id: bytes, version: int, hash: bytes) -> bool:
-        """Take the end of a stream from the part before this one."""
-
-    def dump(self) -> bytes:
-        """Give what a part came to."""
-
-    def join(self, part: bytes) -> bool:
-        """Move on over the next part; False, and nothing is changed, if it does not fit."""
-
-
-class Compiled(Protocol):
-    """The functions of the compiled module; see `_native.pyi`."""
-
-    FoldError: type[ValueError]
-
-    def Plan(  # noqa: N802 - a class
-        self,
-        parents: Sequence[Sequence[int]],
-        names: Sequence[str],
-        systems: Sequence[str],
-        limits: Sequence[int],
-        timeout: int | None,
-        concurrent: bool = ...,  # noqa: FBT001 - the module's signature
-    ) -> FoldPlan:
-        """Make a plan."""
-
-    def Chain(self, log_id: bytes, after: int | None = ...) -> CompiledChain:  # noqa: N802 - a class
-        """Begin at the start of a log, or a part of it behind a position."""
-
-    def states(
-        self,
-        plans: Sequence[FoldPlan],
-        streams: Streams,
-        heads: Heads,
-        position: int | None = ...,
-        time: int | None = ...,
-    ) -> tuple[list[tuple[object, ...] | None], list[int]]:
-        """Fold to states; also give the places of the streams that Python has to fold."""
-
-    def rows(
-        self,
-        plans: Sequence[FoldPlan],
-        streams: Streams,
-        heads: Heads,
-        position: int | None = ...,
-        time: int | None = ...,
-    ) -> tuple[list[tuple[object, ...] | None], list[tuple[object, ...]], list[tuple[object, ...]], list[int]]:
-        """Fold to rows of the read models; also give what they lack, and the streams that Python has to fold."""
-
-
-def compiled() -> Compiled | None:
-    """Give the compiled module; None where Python folds."""
-    return cast("Compiled | None", loader.native())
-
-
-def plan_of(module: Compiled, definition: TaskDefinition) -> FoldPlan:
+def plan_of(module: Native, definition: TaskDefinition) -> _native.Plan:
     """Make the plan of a definition."""
     steps, seconds = definition.step_templates, definition.timeout_seconds
     return module.Plan(

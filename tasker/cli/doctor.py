@@ -69,7 +69,7 @@ def version_of(distribution: str) -> str:
 
 def masked(url: str) -> str:
     """Hide the user and password in a URL."""
-    return re.sub(r"//[^/@]*@", "//…@", url)
+    return re.sub(r"//.*@", "//…@", url)
 
 
 def _versions() -> dict[str, str]:
@@ -107,15 +107,19 @@ def _database(url: str) -> Iterator[tuple[str, object]]:
     try:
         store = open_store(url, check_only=True)
     except TaskerError as error:
-        made = "submit a task to make one" not in str(error)
-        yield "state", "unusable" if made else "not made yet"
+        missing = ("submit a task to make one", "no log is here yet")
+        yield "state", "not made yet" if any(words in str(error) for words in missing) else "unusable"
         yield "says", str(error)
         return
     try:
         from tasker.log.migrations import REVISIONS
 
         with store.reading() as connection:
-            yield "journal mode", connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+            if connection.dialect.name == "sqlite":
+                yield "journal mode", connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+            else:
+                yield "server", connection.exec_driver_sql("SHOW server_version").scalar()
+                yield "synchronous_commit", connection.exec_driver_sql("SHOW synchronous_commit").scalar()
         yield "revision", REVISIONS[-1]
         yield "head position", store.log.head()
         yield "state", "ready"

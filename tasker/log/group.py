@@ -15,6 +15,8 @@ from tasker.fold.link import SALT, linker
 from tasker.log.port import Appended, IdentityTaken, VersionConflict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasker.codec.rows import NewEvent, StreamHeader
     from tasker.domain.work import WorkItem
     from tasker.log.port import Append, AppendResult
@@ -27,6 +29,25 @@ _DEFINITIONS_REMEMBERED = 10_000
 _SALTS = 4096
 
 Row = tuple[object, ...]
+
+
+def check(batch: Sequence[Append]) -> None:
+    """Refuse what no caller may ask for, before anything is locked.
+
+    Raises:
+        TaskerError: An append without events, or with a header where there must be none, or the other way round.
+    """
+    for append in batch:
+        if not append.events:
+            msg = f"append to stream {append.stream_id.hex()}: no events, expected one or more."
+            raise TaskerError(msg)
+        if (append.header is None) is (append.expected_version == 0):
+            found = "none" if append.header is None else "one"
+            msg = (
+                f"append to stream {append.stream_id.hex()}: expected a header exactly when expected_version is 0, "
+                f"found {found} at expected_version {append.expected_version}."
+            )
+            raise TaskerError(msg)
 
 
 class Facts(Protocol):
@@ -217,7 +238,7 @@ class Group:
 
     def _check_named(self, code: int, name: str) -> None:
         """Store the name of a system type's code, or make sure that the log has it under this name."""
-        if self.types.get(code) == name:
+        if self.types.get(code) == name or self._known.names.get(code) == name:
             return
         stored = self._facts.name(code)
         found = self.types.get(code) if stored is None else stored

@@ -80,7 +80,7 @@ def _postgres(url: str, direct_url: str | None) -> PostgresStore:
 def _path(url: str) -> Path | None:
     """Read the path of a file from a URL; None means memory."""
     scheme, found, rest = url.partition("://")
-    shown = re.sub(r"//[^/]*@", "//…@", url)
+    shown = re.sub(r"//.*@", "//…@", url)
     if not found:
         msg = f"log URL {shown!r}: expected scheme://…. {_WORKS}."
         raise TaskerError(msg)

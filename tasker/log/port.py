@@ -6,7 +6,7 @@ no task has a UUIDv8 of its name). Stored bytes (`data`, `payload`, `metadata`) 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from tasker.codec.rows import NewEvent, StoredEvent, StreamHeader
 
@@ -176,6 +176,21 @@ class Archive(Protocol):
         """Forget what readers remember of streams and types, so that the next reads show what is stored now."""
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """What a store adds whose log several processes can read at once; audits then use every core."""
+
+    @property
+    def url(self) -> str | None:
+        """Give the URL by which another process opens the same database, with its secrets; None if none can."""
+
+    def hashes(self, ends: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int, bytes]]:
+        """Read the stored hashes of streams at versions, as (stream, version, hash); what is not there is left out."""
+
+    def users(self) -> list[tuple[bytes, str, int]]:
+        """Count the rows of streams for each digest and namespace."""
+
+
 class RunnerLock(Protocol):
     """Proves that no other runner works on this log."""
 
@@ -204,7 +219,28 @@ class Signals(Protocol):
         """Give no more hints; safe to repeat."""
 
 
-class Store(Protocol):
+class Transactions(Protocol):
+    """Connections for whoever keeps tables of its own beside the log."""
+
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
+        """Hold a connection inside one writing transaction, committed at the end, rolled back by an exception.
+
+        These transactions take turns, those of all processes, and appends of this process may wait meanwhile: do in it
+        what must be done, and never append inside.
+
+        Args:
+            durable: False if a power failure may take the last of these transactions back, as rows allow that can be
+                derived from the log anew; it never takes back events of the log.
+
+        Raises:
+            LogUnavailable: The store failed; nothing of it is stored, or `outcome_unknown` says that it may be.
+        """
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Hold a connection for queries on one unchanging state of the database; what it writes is rolled back."""
+
+
+class Store(Transactions, Protocol):
     """One opened database: the log and what lives beside it."""
 
     @property
@@ -227,23 +263,7 @@ class Store(Protocol):
         """Give the lock of the one runner; not yet taken."""
 
     def signals(self) -> Signals:
-        """Give the hints of this store; always the same object, closed with the store."""
-
-    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
-        """Hold a connection inside one writing transaction, committed at the end, rolled back by an exception.
-
-        Appends of this process wait meanwhile: do in it what must be done, and never append inside.
-
-        Args:
-            durable: False if a power failure may take the last of these transactions back, as rows allow that can be
-                derived from the log anew; it never takes back events of the log.
-
-        Raises:
-            LogUnavailable: The store failed; nothing of the transaction is stored.
-        """
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Hold a connection for queries on one unchanging state of the database; what it writes is rolled back."""
+        """Give the hints of this store; they end with it."""
 
     def close(self) -> None:
         """Close every connection; safe to repeat."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from tasker.errors import LogUnavailable
 from tasker.log.lock import MemoryLock
 from tasker.log.postgres_append import Appender
 from tasker.log.postgres_beside import PostgresArchive, PostgresCheckpoints, PostgresLiveWork
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 class PostgresLog:
     """The event log; see `tasker.log.port.EventLog`."""
 
-    def __init__(self, database: Database, reader: Reader) -> None:
-        """Take the database and the reader of its events."""
+    def __init__(self, database: Database, reader: Reader, columns: PostgresColumns) -> None:
+        """Take the database and the readers of its events."""
         self._database = database
         self._reader = reader
-        self._columns = PostgresColumns(database, reader)
+        self._columns = columns
         self._appender = Appender(database, reader.remember)
         self.notifier = Notifier(database, self.channel)
         self._log_id = b""
@@ -42,7 +43,7 @@ class PostgresLog:
     def log_id(self) -> bytes:
         """Give the 16 bytes that name this log, made when it was created."""
         if not self._log_id:
-            self._log_id = bytes(self._head()[0])
+            self._log_id = self._head()[0]
         return self._log_id
 
     def channel(self) -> str:
@@ -66,7 +67,7 @@ class PostgresLog:
 
     def head(self) -> int:
         """Give the position of the last event; 0 for an empty log."""
-        return int(str(self._head()[1]))
+        return self._head()[1]
 
     def header(self, stream_id: bytes) -> StreamHeader | None:
         """Give the row of a stream, or None if there is no such stream."""
@@ -100,11 +101,14 @@ class PostgresLog:
         """Read what the chain needs of the events whose position is greater than `after`, in order."""
         return self._columns.links(after, limit=limit)
 
-    def _head(self) -> tuple[object, ...]:
+    def _head(self) -> tuple[bytes, int]:
         """Read name and position of the log."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT log_id, position FROM log_head").fetchone()
-        return row or (b"", 0)
+            row = connection.execute("SELECT log_id, position FROM log_head", binary=True).fetchone()
+        if row is None:
+            msg = f"{self._database.where}: the log has lost its head. Restore a backup."
+            raise LogUnavailable(msg)
+        return row[0], row[1]
 
     def _one(self, sql: str, key: bytes) -> bytes | None:
         """Read one column of the row of a key."""
@@ -117,16 +121,18 @@ class PostgresStore:
     """One PostgreSQL database, opened by its first use; see `tasker.log.port.Store`."""
 
     def __init__(self, url: str, *, direct_url: str | None = None) -> None:
-        """Take the place of the database.
+        """Take the place of the database; nothing is opened.
 
         Args:
             url: Where it is.
             direct_url: The same database without a pooler in front, for hints.
         """
+        self.url = url
         self._database = Database(url)
         self._direct = Database(direct_url) if direct_url else self._database
         reader = Reader(self._database)
-        self.log = PostgresLog(self._database, reader)
+        self._columns = PostgresColumns(self._database, reader)
+        self.log = PostgresLog(self._database, reader, self._columns)
         self.work = PostgresLiveWork(self._database)
         self.checkpoints = PostgresCheckpoints(self._database)
         self.archive = PostgresArchive(self._database, reader)
@@ -151,6 +157,10 @@ class PostgresStore:
     def upgrade(self) -> None:
         """Make the log, or bring it to the form of this release; see `tasker.log.postgres_schema.upgrade`."""
         upgrade(self._database)
+
+    def hashes(self, ends: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int, bytes]]:
+        """Read the stored hashes of streams at versions; what is not there is left out."""
+        return self._columns.hashes(ends)
 
     def runner_lock(self) -> RunnerLock:
         """Give a lock that is always free: any number of workers may run here."""

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tasker.errors import LogUnavailable
-from tasker.log.group import Group, Known
+from tasker.log.group import Group, Known, check
 from tasker.log.port import Appended
-from tasker.log.postgres_connect import BEGIN, SETTINGS
+from tasker.log.postgres_connect import COMMIT, begin
 from tasker.log.postgres_errors import lost, unavailable
-from tasker.log.postgres_group import APPEND, Head, Remembered, Stored, Unremembered, look, parameters
-from tasker.log.sqlite_append import check
+from tasker.log.postgres_group import Head, Remembered, Stored, Unremembered, look, write
+from tasker.log.postgres_pipe import Statement, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tasker.codec.rows import StreamHeader
     from tasker.log.port import Append, AppendResult
     from tasker.log.postgres_connect import Connection, Database
-    from tasker.log.postgres_group import Looked
 
 SETTLE_SECONDS = 10.0
 """How long an append whose connection was lost tries to find out whether it is durable."""
@@ -36,6 +35,8 @@ _PAUSE = 0.05
 _ALONE = 3  # so many appends in a row that found nobody else's, and the next one relies on memory
 _TOKEN = 16
 _NOWHERE = Head(-1, b"")
+_TRUE = b"\1"
+_LOCK = Statement(b"SELECT 1 FROM log_head FOR UPDATE")
 
 
 class _Lost(Exception):
@@ -95,7 +96,7 @@ class Appender:
             return None
         if not all(type(result) is Appended for result in results):
             return None
-        if not self._write(connection, group, head, begin=True):
+        if not self._write(connection, group, head, begun=False):
             self._unmoved = 0
             return None
         self._learn(known, group, absent)
@@ -120,7 +121,7 @@ class Appender:
         self._head = stored.head
         if not group.rows:
             connection.rollback()
-        elif not self._write(connection, group, stored.head, begin=False):
+        elif not self._write(connection, group, stored.head, begun=True):
             msg = f"{self._database.where}: the head of the log moved under the lock; something bypasses it."
             raise LogUnavailable(msg)
         self._learn(known, group, set())
@@ -128,20 +129,15 @@ class Appender:
 
     def _look(self, connection: Connection, batch: Sequence[Append], known: Known) -> Stored:
         """Begin a transaction, lock the head and look, in one round trip."""
-        cursor: psycopg.RawCursor[Looked] = psycopg.RawCursor(connection)
         try:
-            with connection.pipeline():
-                connection.execute(BEGIN)
-                connection.execute(SETTINGS)
-                look(cursor, batch, known)
-            return Stored(cursor.fetchall())
+            return Stored(run(connection, *begin(connection), look(batch, known))[-1])
         except psycopg.Error as error:
             if lost(connection):
                 raise _Lost from error
             connection.rollback()
             raise
 
-    def _write(self, connection: Connection, group: Group, head: Head, *, begin: bool) -> bool:
+    def _write(self, connection: Connection, group: Group, head: Head, *, begun: bool) -> bool:
         """Write a group and commit, in one round trip; False if the head is not as given.
 
         Raises:
@@ -149,15 +145,9 @@ class Appender:
             LogUnavailable: The connection was lost, and nobody can say.
         """
         token = os.urandom(_TOKEN)
-        cursor = psycopg.RawCursor(connection)
+        before = () if begun else begin(connection)
         try:
-            with connection.pipeline():
-                if begin:
-                    connection.execute(BEGIN)
-                    connection.execute(SETTINGS)
-                cursor.execute(APPEND, parameters(group, head, token), binary=True)
-                connection.execute("COMMIT")
-            written = cursor.fetchone() == (True,)
+            written = run(connection, *before, write(group, head, token), COMMIT)[-2].get_value(0, 0) == _TRUE
         except psycopg.Error as error:
             if not lost(connection):
                 connection.rollback()
@@ -186,9 +176,7 @@ class Appender:
         """Look for an event behind the lock of the head; a new token voids whatever is still under way."""
         connection = self._database.connect()
         try:
-            connection.execute(BEGIN)
-            connection.execute(SETTINGS)
-            connection.execute("SELECT 1 FROM log_head FOR UPDATE")
+            run(connection, *begin(connection), _LOCK)
             found = connection.execute("SELECT 1 FROM events WHERE event_id = %s", (event_id,)).fetchone()
             if found is None:
                 connection.execute("UPDATE log_head SET token = %s", (os.urandom(_TOKEN),))

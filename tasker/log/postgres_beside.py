@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasker.domain.work import WorkItem, WorkKind
-from tasker.log.postgres_pack import bigints, byteas, integers, texts
+from tasker.log.postgres_pack import WORK, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from tasker.log.postgres_read import Reader
 
 _ITEM = "SELECT stream_id, step, kind, due, rank, attempt, worker_id FROM live_work "
-_REPLACE = "INSERT INTO live_work (stream_id, step, kind, due, rank, attempt, worker_id) SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s)"
-_KINDS = (byteas, integers, integers, bigints, bigints, integers, texts)
+_REPLACE = (
+    "INSERT INTO live_work (stream_id, step, kind, due, rank, attempt, worker_id) "
+    "SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s)"
+)
 _AT_ONCE = 10_000
 
 
@@ -41,8 +43,7 @@ class PostgresLiveWork:
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM live_work")
             for start in range(0, len(rows), _AT_ONCE):
-                columns = zip(*rows[start : start + _AT_ONCE], strict=True)
-                packed = [kind(column) for kind, column in zip(_KINDS, columns, strict=True)]
+                packed = pack(WORK, rows[start : start + _AT_ONCE])
                 connection.execute(_REPLACE, packed, binary=True)
 
     def _items(self, where: str, *values: object) -> list[tuple[bytes, WorkItem]]:

@@ -1,12 +1,12 @@
-"""Reading columns of a PostgreSQL log in bulk: the server packs heads into one value, so that none is an object here."""
+"""Reading columns of a PostgreSQL log in bulk: the server packs heads into one value, and none is an object here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasker.codec.rows import StreamHeader
 from tasker.fold.columns import HEAD_BYTES, NO_DUE, HeadPage, LinkPage, last
-from tasker.log.postgres_pack import bigints, byteas
+from tasker.log.postgres_pack import bigints, byteas, integers, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,10 @@ _LINKS = (
 _ROW = "SELECT stream_id, namespace, task_name, task_version, definition_digest, correlation_id, identity FROM streams "
 _RANGE = _ROW + "WHERE stream_id BETWEEN %s AND %s ORDER BY stream_id"
 _CHOSEN = _ROW + "WHERE stream_id = ANY (%s)"
+_HASHES = (
+    "SELECT stream_id, version, hash FROM unnest(%s, %s) AS ends (id, number) "
+    "JOIN events ON stream_id = ends.id AND version = ends.number"
+)
 _DATA = "SELECT position, data FROM events WHERE position = ANY (%s) ORDER BY position"
 _TYPES = "SELECT code, convert_to(name, 'UTF8') FROM event_types"
 _LAST = 2**63 - 1
@@ -90,6 +94,11 @@ class PostgresColumns:
             types: list[tuple[int, bytes]] = _rows(connection, _TYPES, ())
         return LinkPage(links, headers, dict(types))
 
+    def hashes(self, ends: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int, bytes]]:
+        """Read the stored hashes of streams at versions."""
+        with self._database.reading() as connection:
+            return _rows(connection, _HASHES, pack((byteas, integers), ends))
+
 
 def _packed(connection: Connection, sql: str, values: Sequence[object]) -> bytes:
     """Read packed heads."""
@@ -97,8 +106,8 @@ def _packed(connection: Connection, sql: str, values: Sequence[object]) -> bytes
     return found[0][0] or b""
 
 
-def _rows(connection: Connection, sql: str, values: Sequence[object]) -> list:
-    """Read rows."""
+def _rows(connection: Connection, sql: str, values: Sequence[object]) -> list[Any]:
+    """Read rows, with columns as the statement names them."""
     return connection.execute(sql, values, binary=True).fetchall()
 
 

@@ -12,15 +12,17 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from tasker.errors import TaskerError
 from tasker.log import postgres_schema
 from tasker.log.postgres_errors import LOCK_SECONDS, STATEMENT_SECONDS, lost, unavailable
 from tasker.log.postgres_pack import register
+from tasker.log.postgres_pipe import Statement
 from tasker.log.postgres_url import address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from psycopg.rows import TupleRow
 
@@ -29,18 +31,37 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 5
 """How long a transaction of an append may wait for its client, which may be frozen, before it is ended."""
 
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-SETTINGS = (
-    f"SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true), "
-    f"set_config('statement_timeout', '{STATEMENT_SECONDS}s', true), "
-    f"set_config('idle_in_transaction_session_timeout', '{IDLE_SECONDS}s', true)"
-)
-"""What every append sets for its transaction."""
+TRANSACTION_SECONDS = 30
+"""How long a whole transaction of an append may take, on a server that can tell (PostgreSQL 17 and newer)."""
 
+COMMIT = Statement(b"COMMIT")
+_BEGIN = Statement(b"BEGIN ISOLATION LEVEL READ COMMITTED")
+_LIMITS = {
+    "lock_timeout": LOCK_SECONDS,
+    "statement_timeout": STATEMENT_SECONDS,
+    "idle_in_transaction_session_timeout": IDLE_SECONDS,
+}
+_NEW_LIMITS = {**_LIMITS, "transaction_timeout": TRANSACTION_SECONDS}
+_NEW = 170_000
 _CONNECT_SECONDS = 5
 _IDLE_READERS = 4
 # Tell a dead host within half a minute, and a connection that a firewall forgot.
 _KEEPALIVE = {"keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3", "tcp_user_timeout": "20000"}
+
+
+def _settings(limits: Mapping[str, int]) -> Statement:
+    """Give the statement that sets limits for the transaction it is in."""
+    calls = (f"set_config('{name}', '{seconds}s', true)" for name, seconds in limits.items())
+    return Statement(f"SELECT {', '.join(calls)}".encode())
+
+
+_SETTINGS, _NEW_SETTINGS = _settings(_LIMITS), _settings(_NEW_LIMITS)
+_LOCK_ONLY = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"
+
+
+def begin(connection: Connection) -> tuple[Statement, Statement]:
+    """Give the statements that begin the transaction of an append."""
+    return _BEGIN, _NEW_SETTINGS if connection.pgconn.server_version >= _NEW else _SETTINGS
 
 
 class Database:
@@ -91,9 +112,9 @@ class Database:
             LogUnavailable: Nothing of it is stored, or `outcome_unknown` says that it may be.
         """
         with self.reading() as connection:
-            connection.execute(BEGIN)
+            connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             try:
-                connection.execute(SETTINGS)
+                connection.execute(_LOCK_ONLY)
                 connection.execute("SELECT 1 FROM log_head FOR UPDATE")
                 yield connection
             except BaseException:
@@ -141,7 +162,7 @@ class Database:
         """Open a connection."""
         parameters = {"connect_timeout": str(_CONNECT_SECONDS), "application_name": "tasker", **_KEEPALIVE}
         parameters |= {**self.address.parameters, "client_encoding": "UTF8"}
-        connection = psycopg.connect("", autocommit=autocommit, prepare_threshold=None, **parameters)
+        connection = psycopg.connect(make_conninfo(**parameters), autocommit=autocommit, prepare_threshold=None)
         register(connection)
         return connection
 

@@ -5,33 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasker.log.group import FIRST_CUSTOM_CODE
-from tasker.log.postgres_pack import bigints, byteas, integers, texts
+from tasker.log.postgres_pack import WORK, Boolean, Bytea, bigint, bigints, byteas, integers, pack, texts
+from tasker.log.postgres_pipe import Statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from psycopg import RawCursor
+    from psycopg.pq.abc import PGresult
 
     from tasker.log.group import Group, Known
     from tasker.log.port import Append
-    from tasker.log.postgres_pack import Array
+    from tasker.log.postgres_pack import Packed
 
-_LOOK = "SELECT kind, key, number, value FROM tasker_look_1($1, $2, $3, $4)"
+_LOOK = b"SELECT kind, key, number, value FROM tasker_look_1($1, $2, $3, $4)"
 _EVENT_KINDS = (
     byteas, integers, byteas, integers, integers, bigints, integers, integers, bigints, texts, byteas, byteas, byteas,
     byteas, byteas, byteas, byteas,
 )  # fmt: skip
 _STREAM_KINDS = (byteas, texts, texts, texts, byteas, texts, byteas)
-_WORK_KINDS = (byteas, integers, integers, bigints, bigints, integers, texts)
 _PAIRS = ((byteas, byteas), (integers, texts), (byteas, integers))
-_PARAMETERS = 3 + len(_EVENT_KINDS) + len(_STREAM_KINDS) + len(_WORK_KINDS) + 2 * (len(_PAIRS) + 1)
-APPEND = f"SELECT tasker_append_1({', '.join(f'${number}' for number in range(1, _PARAMETERS + 1))})"
-"""The call that writes a group, if the head of the log is still as given, and says whether it was."""
-
-_NO_BYTES, _NO_INTEGERS = byteas(()), integers(())
+_PARAMETERS = 3 + len(_EVENT_KINDS) + len(_STREAM_KINDS) + len(WORK) + 2 * (len(_PAIRS) + 1)
+_APPEND = f"SELECT tasker_append_1({', '.join(f'${number}' for number in range(1, _PARAMETERS + 1))})".encode()
 _HEAD, _END, _OWNER, _DEFINITION, _TYPE = range(5)
-
-Looked = tuple[int, bytes, int, bytes]
 
 
 class Unremembered(Exception):
@@ -85,26 +80,31 @@ class Remembered:
 class Stored:
     """The log as it was found under the lock; see `tasker.log.group.Facts`."""
 
-    def __init__(self, rows: Iterable[Looked]) -> None:
-        """Take what `look` has found."""
+    def __init__(self, found: PGresult) -> None:
+        """Take what the statement of `look` has found."""
         self.log_id = b""
         self.head = Head(0, b"")
         self._ends: dict[bytes, tuple[int, bytes]] = {}
         self._owners: dict[bytes, bytes] = {}
         self._definitions: set[bytes] = set()
         self._names: dict[int, str] = {}
-        for kind, key, number, value in rows:
-            if kind == _HEAD:
-                self.log_id, self.head = key, Head(number, value)
-            elif kind == _END:
-                self._ends[key] = number, value
-            elif kind == _OWNER:
-                self._owners[key] = value
-            elif kind == _DEFINITION:
-                self._definitions.add(key)
-            else:
-                self._names[number] = key.decode()
+        for row in range(found.ntuples):
+            kind, key, number, value = (found.get_value(row, column) or b"" for column in range(4))
+            self._take(int.from_bytes(kind, "big"), key, int.from_bytes(number, "big", signed=True), value)
         self._codes = {name: code for code, name in self._names.items() if code >= FIRST_CUSTOM_CODE}
+
+    def _take(self, kind: int, key: bytes, number: int, value: bytes) -> None:
+        """Take one row."""
+        if kind == _HEAD:
+            self.log_id, self.head = key, Head(number, value)
+        elif kind == _END:
+            self._ends[key] = number, value
+        elif kind == _OWNER:
+            self._owners[key] = value
+        elif kind == _DEFINITION:
+            self._definitions.add(key)
+        else:
+            self._names[number] = key.decode()
 
     def end(self, stream_id: bytes) -> tuple[int, bytes] | None:
         """Give version and hash of the last event of a stream, or None."""
@@ -131,15 +131,14 @@ class Stored:
         return max(self._names, default=0)
 
 
-def look(cursor: RawCursor[Looked], batch: Sequence[Append], known: Known) -> None:
-    """Ask, under the lock of the head, for all that appends need; `Stored` takes the rows."""
+def look(batch: Sequence[Append], known: Known) -> Statement:
+    """Give the statement that locks the head and finds all that appends need; `Stored` takes its result."""
     streams = dict.fromkeys(append.stream_id for append in batch)
     streams |= dict.fromkeys(append.guard[0] for append in batch if append.guard is not None)
     identities = [one.header.identity for one in batch if one.header is not None and one.header.identity is not None]
     digests = {one.definition[0] for one in batch if one.definition is not None} - known.definitions
-    types = any(not _named(append, known) for append in batch)
-    values = byteas(list(streams)), byteas(identities), byteas(list(digests)), types
-    cursor.execute(_LOOK, values, binary=True)
+    types = Boolean(b"\0" if all(_named(append, known) for append in batch) else b"\1")
+    return Statement(_LOOK, (byteas(list(streams)), byteas(identities), byteas(list(digests)), types))
 
 
 def _named(append: Append, known: Known) -> bool:
@@ -150,8 +149,8 @@ def _named(append: Append, known: Known) -> bool:
     )
 
 
-def parameters(group: Group, head: Head, token: bytes) -> list[object]:
-    """Give the parameters of `APPEND`.
+def write(group: Group, head: Head, token: bytes) -> Statement:
+    """Give the statement that writes a group, if the head is still as given, and says whether it was.
 
     Args:
         group: What is to be written.
@@ -161,20 +160,16 @@ def parameters(group: Group, head: Head, token: bytes) -> list[object]:
     work = [(*key, *item[1:]) for key, item in group.work.items() if item is not None]
     gone = [key for key, item in group.work.items() if item is None]
     streams = [(key, *header) for key, header in group.headers.items()]
-    return [
-        *head,
-        token,
-        *_columns(_EVENT_KINDS, [row[1:] for row in group.rows]),
-        *_columns(_STREAM_KINDS, streams),
-        *_columns(_PAIRS[0], list(group.definitions.items())),
-        *_columns(_PAIRS[1], list(group.types.items())),
-        *_columns(_PAIRS[2], gone),
-        *_columns(_WORK_KINDS, work),
-        *_columns(_PAIRS[2], group.erased),
+    values: list[Packed] = [
+        bigint(head.position),
+        Bytea(head.token),
+        Bytea(token),
+        *pack(_EVENT_KINDS, [row[1:] for row in group.rows]),
+        *pack(_STREAM_KINDS, streams),
+        *pack(_PAIRS[0], list(group.definitions.items())),
+        *pack(_PAIRS[1], list(group.types.items())),
+        *pack(_PAIRS[2], gone),
+        *pack(WORK, work),
+        *pack(_PAIRS[2], group.erased),
     ]
-
-
-def _columns(kinds: Sequence[object], rows: Sequence[Sequence[object]]) -> list[Array]:
-    """Pack rows column by column."""
-    columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
-    return [kind(column) for kind, column in zip(kinds, columns, strict=True)]
+    return Statement(_APPEND, values)

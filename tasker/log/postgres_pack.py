@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import repeat
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from psycopg import Connection
     from psycopg.adapt import Buffer
@@ -26,11 +26,38 @@ _length = Struct(">i").pack
 _BYTEA, _INT8, _INT4, _TEXT = 17, 20, 23, 25
 
 
-class Array(bytes):
-    """An array in the binary format; its subclass says of what."""
+class Packed(bytes):
+    """A value in the binary format; its subclass says of which type."""
 
     __slots__ = ()
     oid = 0
+
+
+class Array(Packed):
+    """An array in the binary format; its subclass says of what."""
+
+    __slots__ = ()
+
+
+class Bytea(Packed):
+    """Bytes."""
+
+    __slots__ = ()
+    oid = 17
+
+
+class Bigint(Packed):
+    """A 64-bit integer."""
+
+    __slots__ = ()
+    oid = 20
+
+
+class Boolean(Packed):
+    """True or false."""
+
+    __slots__ = ()
+    oid = 16
 
 
 class Byteas(Array):
@@ -85,6 +112,11 @@ _integers = _Integers()
 _lengths = _Lengths()
 
 
+def bigint(value: int) -> Bigint:
+    """Pack one integer."""
+    return Bigint(value.to_bytes(8, "big", signed=True))
+
+
 def byteas(column: Sequence[bytes | None]) -> Byteas:
     """Pack bytes."""
     return Byteas(_head_of(_BYTEA, len(column)) + _variable(column))
@@ -111,6 +143,16 @@ def bigints(column: Sequence[int | None]) -> Bigints:
     if nulls:
         return Bigints(head + b"".join([_NULL if one is None else _large(8, one) for one in column]))
     return Bigints(head + b"".join(map(_large, repeat(8), column)))
+
+
+WORK = (byteas, integers, integers, bigints, bigints, integers, texts)
+"""The columns of `live_work`."""
+
+
+def pack(kinds: Sequence[Callable[[Sequence[Any]], Array]], rows: Sequence[Sequence[object]]) -> list[Array]:
+    """Pack rows column by column."""
+    columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
+    return [kind(column) for kind, column in zip(kinds, columns, strict=True)]
 
 
 def register(connection: Connection[TupleRow]) -> None:

@@ -24,7 +24,7 @@ _UPGRADES = 0x55504752  # the key under which upgrades of one database wait for 
 _SERVER = (
     "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), "
     "current_setting('synchronous_commit'), to_regclass('log_head') IS NOT NULL, "
-    "to_regclass('alembic_version') IS NOT NULL"
+    "to_regclass('alembic_version') IS NOT NULL, current_schema()"
 )
 _REVISION = "SELECT format, (SELECT version_num FROM alembic_version) FROM log_head"
 
@@ -52,9 +52,9 @@ def check_server(row: tuple[object, ...] | None, where: str) -> tuple[bool, bool
     """Refuse a server that cannot keep a log; tell whether a head is there, and whether revisions are.
 
     Raises:
-        LogUnavailable: It is too old, has another encoding, or acknowledges what is not durable.
+        LogUnavailable: It is too old, has another encoding, acknowledges what is not durable, or shows no schema.
     """
-    version, encoding, synchronous, made, revisions = row or (0, "", "", False, False)
+    version, encoding, synchronous, made, revisions, schema = row or (0, "", "", False, False, None)
     major = int(str(version)) // 10_000
     if major < OLDEST:
         msg = f"{where}: the server is PostgreSQL {major}, expected {OLDEST} or newer. Upgrade it, or name another one."
@@ -69,6 +69,9 @@ def check_server(row: tuple[object, ...] | None, where: str) -> tuple[bool, bool
             f"{where}: synchronous_commit is off, so an acknowledged append may be lost; expected on. "
             "Set it for this server, database or user."
         )
+        raise LogUnavailable(msg)
+    if schema is None:
+        msg = f"{where}: this user may use no schema here. Make one, or GRANT USAGE on it, or check search_path."
         raise LogUnavailable(msg)
     return bool(made), bool(revisions)
 
@@ -136,8 +139,8 @@ def _upgrade(through: Through, where: str) -> None:
 def _foreign(where: str) -> str:
     """Say that the tables of something else are here."""
     return (
-        f"{where}: no log is here, but alembic_version of something else. Give Tasker a database of its own, or a schema "
-        "(…?options=-csearch_path%3Dtasker)."
+        f"{where}: no log is here, but alembic_version of something else. Give Tasker a database of its own, or a "
+        "schema (…?options=-csearch_path%3Dtasker)."
     )
 
 

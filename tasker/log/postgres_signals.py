@@ -135,8 +135,8 @@ class Listener:
             connection.execute(f"LISTEN {self._channel()}")
             self._tell()  # what was said meanwhile was not heard
             while True:
-                ready, _, _ = select.select([connection.fileno(), self._closed], [], [])
-                if self._closed in ready:
+                ready, _, _ = select.select([connection.fileno(), self._closed.fileno()], [], [])
+                if self._closed.fileno() in ready:
                     return
                 if list(connection.notifies(timeout=0)):
                     self._tell()

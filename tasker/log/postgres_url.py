@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -52,11 +53,18 @@ def address(url: str) -> Address:
         parameters = {key: str(value) for key, value in conninfo_to_dict(plain).items()}
     except (psycopg.Error, ValueError):
         parameters, pooled = {}, False
-    if not parameters.get("dbname"):
+    if _is_torn(parameters):
         # The driver's own words may show the password.
         msg = f"log URL: cannot be read, or names no database. {_FORM}."
         raise TaskerError(msg)
     return Address(parameters, _shown(parameters), pooled)
+
+
+def _is_torn(parameters: Mapping[str, str]) -> bool:
+    """Tell whether a part is missing, or is a piece of a password in which an @, a slash or a colon stands as it is."""
+    misplaced = "@" in parameters.get("host", "") + parameters.get("dbname", "") + parameters.get("user", "")
+    numbered = re.fullmatch(r"[\d,]*", parameters.get("port", ""))
+    return misplaced or numbered is None or not parameters.get("dbname")
 
 
 def _without_pooler(url: str) -> tuple[bool, str]:

@@ -30,11 +30,11 @@ _POLL_SECONDS = 0.1
 class SqliteLog:
     """The event log; see `tasker.log.port.EventLog`."""
 
-    def __init__(self, database: Database, reader: Reader) -> None:
-        """Take the database and the reader of its events."""
+    def __init__(self, database: Database, reader: Reader, columns: SqliteColumns) -> None:
+        """Take the database and the readers of its events and their columns."""
         self._database = database
         self._reader = reader
-        self._columns = SqliteColumns(database, reader)
+        self._columns = columns
         self._appender = Appender(database, reader.remember)
         self._log_id = b""
 
@@ -115,7 +115,8 @@ class SqliteStore:
         """
         self._database = Database(path, check_only=check_only)
         reader = Reader(self._database)
-        self.log = SqliteLog(self._database, reader)
+        self._columns = SqliteColumns(self._database, reader)
+        self.log = SqliteLog(self._database, reader, self._columns)
         self.work = SqliteLiveWork(self._database)
         self.checkpoints = SqliteCheckpoints(self._database)
         self.archive = SqliteArchive(self._database, reader)
@@ -131,6 +132,20 @@ class SqliteStore:
 
                 self._engine = make_engine(self._database)
             return self._engine
+
+    @property
+    def url(self) -> str | None:
+        """Give the URL by which another process opens the same file; None for a database in memory."""
+        path = self._database.path
+        return None if path is None else f"sqlite:///{path}"
+
+    def hashes(self, ends: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int, bytes]]:
+        """Read the stored hashes of streams at versions, as (stream, version, hash)."""
+        return self._columns.hashes(ends)
+
+    def users(self) -> list[tuple[bytes, str, int]]:
+        """Count the rows of streams for each digest and namespace."""
+        return self._columns.users()
 
     def open(self) -> None:
         """Open the database now instead of with its first use."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from tasker.errors import TaskerError
+from tasker.log.group import check
 from tasker.log.sqlite_group import Group, Known
 
 if TYPE_CHECKING:
@@ -14,25 +14,6 @@ if TYPE_CHECKING:
     from tasker.codec.rows import StreamHeader
     from tasker.log.port import Append, AppendResult
     from tasker.log.sqlite_connect import Database
-
-
-def check(batch: Sequence[Append]) -> None:
-    """Refuse what no caller may ask for, before anything is locked.
-
-    Raises:
-        TaskerError: An append without events, or with a header where there must be none, or the other way round.
-    """
-    for append in batch:
-        if not append.events:
-            msg = f"append to stream {append.stream_id.hex()}: no events, expected one or more."
-            raise TaskerError(msg)
-        if (append.header is None) is (append.expected_version == 0):
-            found = "none" if append.header is None else "one"
-            msg = (
-                f"append to stream {append.stream_id.hex()}: expected a header exactly when expected_version is 0, "
-                f"found {found} at expected_version {append.expected_version}."
-            )
-            raise TaskerError(msg)
 
 
 class Appender:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from tasker.log.sqlite_read import Reader
 
 _CHUNK = 500
+_ALIKE = 50  # NULL, which no key is, fills up to multiples of it: so few statements are compiled, and then kept
 _NO_LIMIT = -1
 _STREAM_BYTES = 16
+_FIRST, _SECOND = 1 << 32, 2 << 32
 
 _HEADS = (
     "SELECT stream_id, position, version << 32 | (min(type, 65535) << 16) | schema_version, "
@@ -50,6 +52,11 @@ _LINKS = (
 )
 _ROW = "SELECT stream_id, namespace, task_name, task_version, definition_digest, correlation_id, identity FROM streams "
 _RANGE = _ROW + "WHERE stream_id BETWEEN ? AND ? ORDER BY stream_id"
+_ENDS = (
+    "WITH ends (stream_id, version) AS (VALUES {}) SELECT events.stream_id, events.version, events.hash FROM ends "
+    "CROSS JOIN events INDEXED BY events_fold ON events.stream_id = ends.stream_id AND events.version = ends.version"
+)
+_USERS = "SELECT definition_digest, namespace, count(*) FROM streams GROUP BY 1, 2"
 _TYPES = "SELECT code, name FROM event_types"
 
 
@@ -94,16 +101,33 @@ class SqliteColumns:
         """Read what the chain needs of the events after a position."""
         with self._database.reading() as connection:
             links: list[Link] = connection.execute(_LINKS, (after, limit)).fetchall()
-            begun = [link[1][:_STREAM_BYTES] for link in links if link[12] >= 0 and link[2] >> 32 == 1]
+            begun = [link[1][:_STREAM_BYTES] for link in links if link[12] >= 0 and _FIRST <= link[2] < _SECOND]
             headers = list(_chosen(connection, _ROW + "WHERE stream_id IN ({})", begun))
             types = {code: name.encode() for code, name in connection.execute(_TYPES) if isinstance(name, str)}
         return LinkPage(links, headers, types)
+
+    def hashes(self, ends: Sequence[tuple[bytes, int]]) -> list[tuple[bytes, int, bytes]]:
+        """Read the stored hashes of streams at versions."""
+        found: list[tuple[bytes, int, bytes]] = []
+        with self._database.reading() as connection:
+            for start in range(0, len(ends), _CHUNK):
+                chunk = ends[start : start + _CHUNK]
+                keys = [key for end in chunk for key in end]
+                found += connection.execute(_ENDS.format(",".join(["(?,?)"] * len(chunk))), keys)
+        return found
+
+    def users(self) -> list[tuple[bytes, str, int]]:
+        """Count the rows of streams for each digest and namespace."""
+        with self._database.reading() as connection:
+            found: list[tuple[bytes, str, int]] = connection.execute(_USERS).fetchall()
+        return found
 
 
 def _chosen(connection: sqlite3.Connection, sql: str, keys: Sequence[object]) -> Iterator[tuple]:  # type: ignore[type-arg]  # columns as the statement names them
     """Read the rows of some keys."""
     for start in range(0, len(keys), _CHUNK):
-        chunk = keys[start : start + _CHUNK]
+        chunk = [*keys[start : start + _CHUNK]]
+        chunk += [None] * (-len(chunk) % _ALIKE)
         yield from connection.execute(sql.format(",".join("?" * len(chunk))), chunk)
 
 

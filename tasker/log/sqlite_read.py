@@ -5,16 +5,17 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from tasker.codec.rows import StoredEvent, StreamHeader
-from tasker.errors import ChainBroken
+from tasker.codec.rows import StreamHeader
+from tasker.log.joining import Joining
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from tasker.codec.rows import StoredEvent
+    from tasker.log.joining import Row
     from tasker.log.sqlite_connect import Database
 
-_HEADERS_REMEMBERED = 50_000
 _CHUNK = 500
 _PAGE = 1_000
 _NO_LIMIT = -1
@@ -29,11 +30,22 @@ _HEADER_COLUMNS = "namespace, task_name, task_version, definition_digest, correl
 _HEADER = f"SELECT {_HEADER_COLUMNS} FROM streams WHERE stream_id = ?"
 _HEADERS = f"SELECT stream_id, {_HEADER_COLUMNS} FROM streams WHERE stream_id > ? ORDER BY stream_id LIMIT ?"
 
-Row = tuple[
-    int, bytes, int, bytes, int, int, int, int | None, int | None, int | None, str | None, bytes | None,
-    bytes | None, bytes, bytes | None, bytes | None, bytes | None, bytes,
-]  # fmt: skip
-"""One row of `events`, in the order of `StoredEvent`."""
+
+class Session:
+    """One connection as the source of what memory lacks; see `tasker.log.joining.Source`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take the connection."""
+        self._connection = connection
+
+    def header(self, stream_id: bytes) -> StreamHeader | None:
+        """Read the row of a stream, or None."""
+        row = self._connection.execute(_HEADER, (stream_id,)).fetchone()
+        return None if row is None else StreamHeader(*row)
+
+    def names(self) -> Iterable[tuple[int, str]]:
+        """Read the names of all types by their codes."""
+        return self._connection.execute("SELECT code, name FROM event_types")
 
 
 class Reader:
@@ -42,25 +54,16 @@ class Reader:
     def __init__(self, database: Database) -> None:
         """Take the database."""
         self._database = database
-        self._headers: dict[bytes, StreamHeader] = {}
-        self._names: dict[int, str] = {}
-
-    def remember(self, stream_id: bytes, header: StreamHeader) -> None:
-        """Keep the row of a stream in memory; rows of streams never change."""
-        if len(self._headers) >= _HEADERS_REMEMBERED:
-            self._headers = {}
-        self._headers[stream_id] = header
-
-    def forget(self) -> None:
-        """Forget headers and names of types."""
-        self._headers, self._names = {}, {}
+        self._joining = Joining()
+        self.remember = self._joining.remember
+        self.forget = self._joining.forget
 
     def stream(self, stream_id: bytes, after: int, limit: int | None) -> list[StoredEvent]:
         """Read the events of a stream after a version."""
         most = _NO_LIMIT if limit is None else max(0, limit)
         with self._database.reading() as connection:
             rows = connection.execute(_STREAM, (stream_id, after, most)).fetchall()
-            return self._events(connection, rows)
+            return self._joining.events(rows, Session(connection))
 
     def tail(self, after: int, limit: int, streams: Sequence[bytes] | None) -> list[StoredEvent]:
         """Read the events of the log after a position, of all streams or of some."""
@@ -70,7 +73,7 @@ class Reader:
                 rows = connection.execute(_TAIL, (after, most)).fetchall()
             else:
                 rows = _tail_of(connection, after, most, list(dict.fromkeys(streams)))
-            return self._events(connection, rows)
+            return self._joining.events(rows, Session(connection))
 
     def at(self, connection: sqlite3.Connection, positions: Sequence[int]) -> list[StoredEvent]:
         """Read the events at some positions, in the order of the log."""
@@ -79,15 +82,15 @@ class Reader:
             chunk = wanted[start : start + _CHUNK]
             sql = f"{_EVENTS}WHERE position IN ({','.join('?' * len(chunk))}) ORDER BY position"
             rows += connection.execute(sql, chunk).fetchall()
-        return self._events(connection, rows)
+        return self._joining.events(rows, Session(connection))
 
     def header(self, stream_id: bytes) -> StreamHeader | None:
         """Give the row of a stream."""
-        found = self._headers.get(stream_id)
+        found = self._joining.headers.get(stream_id)
         if found is not None:
             return found
         with self._database.reading() as connection:
-            return self._read_header(connection, stream_id)
+            return self._joining.header(stream_id, Session(connection))
 
     def streams(self) -> Iterator[tuple[bytes, StreamHeader]]:
         """Read the rows of all streams in the order of their ids, page by page."""
@@ -100,40 +103,6 @@ class Reader:
             if len(page) < _PAGE:
                 return
             last = page[-1][0]
-
-    def _events(self, connection: sqlite3.Connection, rows: list[Row]) -> list[StoredEvent]:
-        """Join names of types and rows of streams to the rows of events."""
-        headers, names = self._headers, self._names
-        events: list[StoredEvent] = []
-        for row in rows:
-            header = headers.get(row[1]) or self._joined(connection, row)
-            name = names.get(row[4]) or self._named(connection, row)
-            events.append(StoredEvent._make((*row[:5], name, *row[5:], header)))
-        return events
-
-    def _joined(self, connection: sqlite3.Connection, row: Row) -> StreamHeader:
-        """Read the row of the stream of an event, which must be there."""
-        header = self._read_header(connection, row[1])
-        if header is None:
-            raise _broken(row, "the row of its stream in streams")
-        return header
-
-    def _named(self, connection: sqlite3.Connection, row: Row) -> str:
-        """Read the name of the type of an event, which must be there."""
-        self._names.update(connection.execute("SELECT code, name FROM event_types"))
-        name = self._names.get(row[4])
-        if name is None:
-            raise _broken(row, f"the row of code {row[4]} in event_types")
-        return name
-
-    def _read_header(self, connection: sqlite3.Connection, stream_id: bytes) -> StreamHeader | None:
-        """Read the row of a stream and remember it."""
-        row = connection.execute(_HEADER, (stream_id,)).fetchone()
-        if row is None:
-            return None
-        header = StreamHeader(*row)
-        self.remember(stream_id, header)
-        return header
 
 
 def _tail_of(connection: sqlite3.Connection, after: int, most: int, streams: list[bytes]) -> list[Row]:
@@ -150,9 +119,3 @@ def _tail_of(connection: sqlite3.Connection, after: int, most: int, streams: lis
         rows += connection.execute(sql, (*chunk, after, most)).fetchall()
     rows.sort(key=itemgetter(0))
     return rows[:most]
-
-
-def _broken(row: Row, lost: str) -> ChainBroken:
-    """Say that an event has lost a row that it needs."""
-    msg = f"position {row[0]}: {lost} is missing; rows were removed from the log. Restore a backup."
-    return ChainBroken(msg, position=row[0], expected=lost, found="nothing")

@@ -46,7 +46,7 @@ class Context:
         self.clock = clock
         self.ids = ids
         self.threads = Threads()
-        self.store = open_store(url)
+        self.store = open_store(url, direct_url=settings.direct_url)
         self.definitions = Definitions()
         self.handlers = HandlerRegistry()
         self.hooks: dict[str, type] = {}

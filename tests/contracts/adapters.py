@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import psycopg
+
 from tasker.log.open import open_store
-from tasker.log.sqlite import SqliteStore
+from tasker.log.port import Store
+from tests import postgres
 
 
 class Adapter(NamedTuple):
@@ -19,15 +23,21 @@ class Adapter(NamedTuple):
         url: Gives the URL of a new, empty database in a folder.
         shared: True if other processes can open it, and it outlives its store.
         raw: Runs a statement on the bare database, past every rule of the port; gives the rows.
+        refusal: What `raw` raises if the database itself refuses.
+        sqlite: True for SQLite, where a column takes values of any type and REPLACE deletes silently.
+        drop: Removes the database of a URL.
     """
 
     name: str
     url: Callable[[Path], str]
     shared: bool
-    raw: Callable[[SqliteStore, str], list[tuple[object, ...]]]
+    raw: Callable[[Store, str], list[tuple[object, ...]]]
+    refusal: type[Exception]
+    sqlite: bool
+    drop: Callable[[str], None] = lambda url: None
 
 
-def raw_sqlite(store: SqliteStore, sql: str) -> list[tuple[object, ...]]:
+def raw_sqlite(store: Store, sql: str) -> list[tuple[object, ...]]:
     """Run a statement as any tool would: through a connection without the log's settings, if it is a file."""
     database = store._database
     store.open()
@@ -40,9 +50,28 @@ def raw_sqlite(store: SqliteStore, sql: str) -> list[tuple[object, ...]]:
         connection.close()
 
 
+def raw_postgres(store: Store, sql: str) -> list[tuple[object, ...]]:
+    """Run a statement of the suites, which are written for SQLite, on a connection of its own."""
+    sql = re.sub(r"\bx'(\w*)'", r"'\\x\1'::bytea", sql)
+    sql = re.sub(r"zeroblob\((\d+)\)", r"decode(repeat('00', \1), 'hex')", sql)
+    sql = re.sub(r"^DROP TRIGGER ((\w+)_[a-z]+)$", r"DROP TRIGGER \1 ON \2", sql)
+    with psycopg.connect(**store._database.address.parameters, autocommit=True) as connection:
+        found = connection.execute(sql)
+        return found.fetchall() if found.description else []
+
+
 ADAPTERS = (
-    Adapter("memory", lambda _: "memory://", False, raw_sqlite),
-    Adapter("sqlite", lambda folder: f"sqlite:///{folder / 'log.db'}", True, raw_sqlite),
+    Adapter("memory", lambda _: "memory://", False, raw_sqlite, sqlite3.IntegrityError, True),
+    Adapter("sqlite", lambda folder: f"sqlite:///{folder / 'log.db'}", True, raw_sqlite, sqlite3.IntegrityError, True),
+    Adapter(
+        "postgres",
+        lambda _: postgres.databases().new(),
+        True,
+        raw_postgres,
+        psycopg.IntegrityError,
+        False,
+        lambda url: postgres.databases().drop(url),
+    ),
 )
 
 
@@ -53,9 +82,9 @@ class Place:
         """Choose the place; nothing is opened."""
         self.adapter = adapter
         self.url = adapter.url(folder)
-        self.stores: list[SqliteStore] = []
+        self.stores: list[Store] = []
 
-    def open(self) -> SqliteStore:
+    def open(self) -> Store:
         """Open a store on it."""
         self.stores.append(open_store(self.url))
         return self.stores[-1]
@@ -68,3 +97,4 @@ class Place:
         """Close every store that was opened."""
         for store in self.stores:
             store.close()
+        self.adapter.drop(self.url)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasker.log.sqlite import SqliteStore
+from tasker.log.port import Store
 from tests.contracts.adapters import ADAPTERS, Place
 
 
@@ -19,8 +19,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     found.close()
 
 
+@pytest.fixture(params=[adapter for adapter in ADAPTERS if adapter.sqlite], ids=lambda adapter: adapter.name)
+def loose(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Give an empty database of each adapter whose columns take values of any type."""
+    found = Place(request.param, tmp_path)
+    yield found
+    found.close()
+
+
 @pytest.fixture
-def store(place: Place) -> SqliteStore:
+def store(place: Place) -> Store:
     """Give a store on the database."""
     return place.open()
 

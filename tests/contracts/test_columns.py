@@ -8,6 +8,7 @@ import pytest
 
 from tasker.codec.chain import header_bytes
 from tasker.fold.columns import Heads, at_code, first, last, length, pack, points, position
+from tasker.log.port import Shared
 from tests.contracts.kit import CREATED, event, more, new_id, start, started
 from tests.contracts.lives import control, populate
 from tests.properties.fold_kit import head, link
@@ -127,20 +128,44 @@ class TestLinks:
          "attempt = -1", "attempt = 1e300", "salt = x'00'", "salt = NULL, payload_hash = 'x'", "payload_hash = NULL",
          "stream_id = stream_id || x'00'", "version = NULL"],
     )  # fmt: skip
-    def test_a_column_of_another_kind_is_marked(self, place, change):
+    def test_a_column_of_another_kind_is_marked(self, loose, change):
         """A row with a value that the log never writes there is marked, for its link cannot show it."""
-        store = place.open()
+        store = loose.open()
         stream_id = started(store.log, event(payload=b"{}"))
         store.log.append([more(stream_id, 1, event(payload=b"{}"))])
-        place.raw("DROP TRIGGER events_update")
-        place.raw("DROP TABLE IF EXISTS other")
-        loose = place.raw("SELECT sql FROM sqlite_master WHERE name = 'events'")[0][0].replace(" NOT NULL", "")
-        place.raw(loose.replace("TABLE events", "TABLE other"))
-        place.raw("INSERT INTO other SELECT * FROM events")
-        place.raw(f"UPDATE other SET {change} WHERE position = 2")
+        loose.raw("DROP TRIGGER events_update")
+        loose.raw("DROP TABLE IF EXISTS other")
+        wide = loose.raw("SELECT sql FROM sqlite_master WHERE name = 'events'")[0][0].replace(" NOT NULL", "")
+        loose.raw(wide.replace("TABLE events", "TABLE other"))
+        loose.raw("INSERT INTO other SELECT * FROM events")
+        loose.raw(f"UPDATE other SET {change} WHERE position = 2")
         for statement in ("DROP TRIGGER events_delete", "DROP TABLE events", "ALTER TABLE other RENAME TO events"):
-            place.raw(statement)
+            loose.raw(statement)
         assert [one[12] for one in store.log.links(0, limit=5).links] == [1, -1]
+
+    def test_hashes_at_versions(self, store):
+        """Hashes are read by stream and version, in any number; what is not there is left out."""
+        if not isinstance(store, Shared):
+            pytest.skip("several processes cannot read this log")
+        populate(store.log, Random(6), [], rounds=60)
+        store.log.append([start(new_id()) for _ in range(600)])
+        rows = store.log.tail(0, limit=10_000)
+        ends = [(row.stream_id, row.version) for row in rows]
+        missing = [(rows[0].stream_id, 10_000), (new_id(), 1), (rows[0].stream_id, 0)]
+        assert sorted(store.hashes(ends + missing)) == sorted(
+            (*end, row.hash) for end, row in zip(ends, rows, strict=True)
+        )
+        assert store.hashes([]) == []
+
+    def test_users_of_definitions(self, store):
+        """Rows of streams are counted for each digest and namespace."""
+        if not isinstance(store, Shared):
+            pytest.skip("several processes cannot read this log")
+        assert store.users() == []
+        populate(store.log, Random(7), [], rounds=60)
+        control(store.log)
+        rows = [(header.definition_digest, header.namespace) for _, header in store.archive.streams()]
+        assert sorted(store.users()) == sorted((*key, rows.count(key)) for key in set(rows))
 
     def test_streams_are_joined_in_any_number(self, store):
         """A page may begin any number of streams."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -181,16 +182,26 @@ def test_wrong_filters(world, wanted, text):
         world[0].query(TaskFilter(**wanted))
 
 
+def plan_of(connection, compiled):
+    """Give the plan of a statement, as it is where tables are large."""
+    if connection.dialect.name == "sqlite":
+        values = tuple(compiled.params[name] for name in compiled.positiontup)
+        return " | ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values))
+    for dear in ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin"):
+        connection.exec_driver_sql(f"SET LOCAL enable_{dear} = off")
+    return " | ".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {compiled}", compiled.params))
+
+
 @pytest.mark.parametrize(
     ("wanted", "index"),
     [
-        ({}, "PRIMARY KEY"),
+        ({}, "PRIMARY KEY|_pkey"),
         ({"status": "complete"}, "_status"),
-        ({"name": "plan1"}, "_name "),
-        ({"namespace": "ns1"}, "_namespace "),
-        ({"tag": "t1"}, "PRIMARY KEY"),
-        ({"annotation": ("summary", "n", 1)}, "PRIMARY KEY"),
-        ({"dependent_system": "shop"}, "PRIMARY KEY"),
+        ({"name": "plan1"}, r"_name\b"),
+        ({"namespace": "ns1"}, r"_namespace\b"),
+        ({"tag": "t1"}, "PRIMARY KEY|_pkey"),
+        ({"annotation": ("summary", "n", 1)}, "PRIMARY KEY|_pkey"),
+        ({"dependent_system": "shop"}, "PRIMARY KEY|_pkey"),
     ],
 )
 def test_no_filter_sorts(store, world, wanted, index):
@@ -202,9 +213,6 @@ def test_no_filter_sorts(store, world, wanted, index):
     statement, order = query._joined(tables, checked)
     statement = statement.where(*query._conditions(tables.tasks, checked), order < 10**6).order_by(order.desc())
     with store.reading() as connection:
-        compiled = statement.limit(5).compile(connection)
-        values = tuple(compiled.params[name] for name in compiled.positiontup)
-        plan = " | ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values))
-    assert "TEMP B-TREE" not in plan, plan
-    assert "SCAN" not in plan, plan
-    assert index in f"{plan} ", plan
+        plan = plan_of(connection, statement.limit(5).compile(connection))
+    assert not re.search(r"TEMP B-TREE|\bSCAN\b|Seq Scan|Sort", plan), plan
+    assert re.search(index, plan), plan

@@ -116,10 +116,18 @@ BEGIN
 END $$
 """
 
+# One plan, made once, that walks indexes: the planner knows neither how long arrays are nor how tables grow, and would
+# now and then read a whole table instead.
+_BY_INDEX = (
+    "SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off "
+    "SET enable_mergejoin = off"
+)
+
 # Every statement of a volatile function sees what was committed before it, and so, after the lock, all of the log.
-_LOOK = """
+_LOOK = f"""
 CREATE FUNCTION tasker_look_1(_streams bytea[], _identities bytea[], _digests bytea[], _types boolean)
-RETURNS TABLE (kind integer, key bytea, number bigint, value bytea) LANGUAGE plpgsql VOLATILE AS $$
+RETURNS TABLE (kind integer, key bytea, number bigint, value bytea) LANGUAGE plpgsql VOLATILE
+{_BY_INDEX} AS $$
 BEGIN
     RETURN QUERY SELECT 0, log_id, position, token FROM log_head FOR UPDATE;
     RETURN QUERY SELECT 1, wanted.id, last.version::bigint, last.hash FROM unnest(_streams) AS wanted (id)
@@ -127,8 +135,8 @@ BEGIN
             SELECT version, hash FROM events WHERE stream_id = wanted.id ORDER BY version DESC LIMIT 1
         ) AS last;
     IF cardinality(_identities) > 0 THEN
-        RETURN QUERY SELECT 2, identity, 0::bigint, stream_id FROM streams JOIN unnest(_identities) AS wanted (id)
-            ON identity = wanted.id WHERE identity IS NOT NULL;
+        RETURN QUERY SELECT 2, identity, 0::bigint, stream_id FROM streams
+            WHERE identity = ANY (_identities) AND identity IS NOT NULL;
     END IF;
     IF cardinality(_digests) > 0 THEN
         RETURN QUERY SELECT 3, digest, 0::bigint, NULL::bytea FROM definitions WHERE digest = ANY (_digests);
@@ -139,7 +147,7 @@ BEGIN
 END $$
 """
 
-_APPEND = """
+_APPEND = f"""
 CREATE FUNCTION tasker_append_1(
     _position bigint, _token bytea, _new_token bytea,
     _stream bytea[], _version integer[], _event bytea[], _type integer[], _schema integer[], _time bigint[],
@@ -152,18 +160,21 @@ CREATE FUNCTION tasker_append_1(
     _work bytea[], _work_step integer[], _kind integer[], _work_due bigint[], _rank bigint[], _work_attempt integer[],
     _worker text[],
     _erased bytea[], _upto integer[]
-) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+) RETURNS boolean LANGUAGE plpgsql VOLATILE
+{_BY_INDEX} AS $$
 BEGIN
-    PERFORM 1 FROM log_head WHERE position = _position AND token = _token FOR UPDATE;
+    IF cardinality(_new) > 0 AND (
+        EXISTS (SELECT 1 FROM streams WHERE stream_id = ANY (_new))
+        OR EXISTS (SELECT 1 FROM streams WHERE identity = ANY (_identity) AND identity IS NOT NULL)
+    ) THEN
+        RETURN false;
+    END IF;
+    UPDATE log_head SET position = _position + cardinality(_hash), token = _new_token
+        WHERE position = _position AND token = _token;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
     IF cardinality(_new) > 0 THEN
-        IF EXISTS (SELECT 1 FROM streams JOIN unnest(_new) AS wanted (id) ON stream_id = wanted.id)
-            OR EXISTS (SELECT 1 FROM streams JOIN unnest(_identity) AS wanted (id) ON identity = wanted.id
-                       WHERE identity IS NOT NULL) THEN
-            RETURN false;
-        END IF;
         INSERT INTO streams (stream_id, namespace, task_name, task_version, definition_digest, correlation_id, identity)
             SELECT * FROM unnest(_new, _namespace, _task, _task_version, _digest, _correlation, _identity);
     END IF;
@@ -196,7 +207,6 @@ BEGIN
             ON CONFLICT (stream_id, step) DO UPDATE SET kind = excluded.kind, due = excluded.due,
                 rank = excluded.rank, attempt = excluded.attempt, worker_id = excluded.worker_id;
     END IF;
-    UPDATE log_head SET position = _position + cardinality(_hash), token = _new_token;
     RETURN true;
 END $$
 """

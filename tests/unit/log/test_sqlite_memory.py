@@ -9,7 +9,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from tasker.errors import LogUnavailable
-from tasker.log import group, sqlite_read, sqlite_schema
+from tasker.log import group, joining, sqlite_schema
 from tasker.log.open import open_store
 from tasker.log.port import Appended, VersionConflict
 from tests.contracts.kit import broken, event, more, new_id, start, started
@@ -42,14 +42,14 @@ def test_memory_is_bounded(store, monkeypatch):
     """A store remembers a bounded number of streams, definitions and headers, and forgets the oldest first."""
     monkeypatch.setattr(group, "_STREAMS_REMEMBERED", 3)
     monkeypatch.setattr(group, "_DEFINITIONS_REMEMBERED", 3)
-    monkeypatch.setattr(sqlite_read, "_HEADERS_REMEMBERED", 3)
+    monkeypatch.setattr(joining, "_HEADERS_REMEMBERED", 3)
     ids = [new_id() for _ in range(6)]
     for number, stream_id in enumerate(ids):
         store.log.append([start(stream_id)._replace(definition=(bytes([number]) * 32, b"plan"))])
     known = store.log._appender._known
     assert list(known.ends) == ids[3:]
     assert len(known.definitions) <= 4
-    assert len(store.log._reader._headers) <= 3
+    assert len(store.log._reader._joining.headers) <= 3
     assert store.log.append([more(ids[0], 1)._replace(definition=(bytes(32), b"plan"))]) == [Appended(7, 7)]
     assert len(store.log.tail(0, limit=9)) == 7
     assert broken(store.log) == []

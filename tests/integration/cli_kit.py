@@ -176,10 +176,9 @@ class Process:
 
 
 def own_environment() -> dict[str, str]:
-    """The variables without any setting of Tasker, with this checkout on the path; the fold stays the one under test."""
-    own = {
-        name: value for name, value in os.environ.items() if not name.startswith("TASKER_") or name == "TASKER_NATIVE"
-    }
+    """The variables without any setting of Tasker, with this checkout on the path; the fold is the one under test."""
+    fold = {"TASKER_NATIVE"} & os.environ.keys()
+    own = {name: value for name, value in os.environ.items() if name in fold or not name.startswith("TASKER_")}
     return own | {"PYTHONPATH": str(ROOT)}
 
 

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from tasker.log.sqlite_read import Reader
 
 _ITEM = "SELECT stream_id, step, kind, due, rank, attempt, worker_id FROM live_work "
+_KINDS = {kind.value: kind for kind in WorkKind}
 _ItemRow = tuple[bytes, int, int, int | None, int, int, str | None]
 
 
 def _item(row: _ItemRow) -> WorkItem:
     """Turn a row into an item."""
     _, step, kind, due, rank, attempt, worker_id = row
-    return WorkItem(step, WorkKind(kind), due, rank, attempt, worker_id)
+    return WorkItem(step, _KINDS.get(kind) or WorkKind(kind), due, rank, attempt, worker_id)
 
 
 class SqliteLiveWork:

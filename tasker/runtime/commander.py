@@ -138,10 +138,10 @@ class Commander:
                 self._lead(ticket)
 
     def post(self, ticket: Ticket) -> None:
-        """Bring a report or a timer; lead if nobody does."""
+        """Bring a report or a timer; lead one turn if nobody does."""
         ticket.report = True
         self._office.inbox.put(ticket)
-        self._lead(None)
+        self._lead(None, once=True)
 
     def leave(self, ticket: Ticket) -> None:
         """Bring a report and leave it to the next who leads; the caller sees to it that somebody does soon."""
@@ -158,22 +158,26 @@ class Commander:
         self._lead(None)
 
     def call(self, errand: Callable[[], None]) -> None:
-        """Have something done by the leader, between two turns."""
+        """Have something done by the leader, between two turns; lead one if nobody does."""
         self._office.inbox.errands.append(errand)
-        self._lead(None)
+        self._lead(None, once=True)
 
-    def _lead(self, own: Ticket | None) -> None:
-        """Lead while there is something to do; a caller with a ticket of its own leads no longer than for that."""
+    def _lead(self, own: Ticket | None, *, once: bool = False) -> None:
+        """Lead while there is something to do.
+
+        A caller with a ticket of its own leads no longer than for that, and with `once` for a single turn: a busy runner
+        never lets the inbox run empty, and `start` shall return.
+        """
         office, inbox = self._office, self._office.inbox
         while inbox.waiting and (own or not office.is_stalled) and self._leading.acquire(blocking=False):
             try:
                 while inbox.waiting and (own or not office.is_stalled):
                     self._turn()
-                    if own is not None and own.settled:
+                    if once or (own is not None and own.settled):
                         break
             finally:
                 self._leading.release()
-            if own is not None and own.settled:
+            if once or (own is not None and own.settled):
                 self._hand_over()
                 return
 

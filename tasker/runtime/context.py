@@ -56,6 +56,7 @@ class Context:
         self.streams = Streams(self.log, self.plans, self.threads)
         self.office = Office(self.log, self.streams, clock=clock, ids=ids, threads=self.threads)
         self.commander = Commander(self.office, self.threads)
+        self._alone = False
         self.bus = Bus(self.log, follow=follow)
 
     # Read models and subscriptions need SQLAlchemy, whose import takes longer than most commands: see `tasker show`.
@@ -72,12 +73,21 @@ class Context:
         """Give the durable subscriptions."""
         from tasker.subscriptions.subscriptions import Subscriptions  # noqa: PLC0415 - see above
 
-        return Subscriptions(self.store, self.bus, self.office.now)
+        made = Subscriptions(self.store, self.bus, self.office.now)
+        if self._alone:
+            made.inherit()
+        return made
 
     @property
     def subscribed(self) -> bool:
         """Say whether this process has a durable subscriber."""
         return "subscriptions" in self.__dict__ and self.subscriptions.any
+
+    def alone(self, *, now: bool) -> None:
+        """Note that every other runner of this log is dead, or that one may come again."""
+        self._alone = now
+        if "subscriptions" in self.__dict__:
+            (self.subscriptions.inherit if now else self.subscriptions.release)()
 
     def log(self) -> EventLog:
         """Give the log; the first use opens it."""

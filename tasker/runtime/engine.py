@@ -82,7 +82,7 @@ class Engine:
             self.explanation.runner = None
         self.readers.stop(5.0)
         if lock is not None:
-            self.context.subscriptions.release()
+            self.context.alone(now=False)
             lock.release()
         return clean
 
@@ -145,7 +145,7 @@ class Engine:
             try:
                 runner = self._new_runner()
                 runner.open(context.store.work)
-                context.subscriptions.inherit()
+                context.alone(now=True)
             except BaseException:
                 lock.release()
                 raise

@@ -165,7 +165,7 @@ class Commander:
     def _lead(self, own: Ticket | None, *, once: bool = False) -> None:
         """Lead while there is something to do.
 
-        A caller with a ticket of its own leads no longer than for that, and with `once` for a single turn: a busy runner
+        A caller with a ticket of its own leads no longer than for that, and with `once` a single turn: a busy runner
         never lets the inbox run empty, and `start` shall return.
         """
         office, inbox = self._office, self._office.inbox

@@ -163,6 +163,16 @@ def _variant(event: ev.Event) -> int:
     return STEP_ABANDONED_LOST if lost else STEP_ABANDONED_LOST + 1
 
 
+def _custom(
+    event: ev.CustomEvent, event_id: bytes, number: int | None, causation_id: bytes | None, metadata: bytes | None
+) -> NewEvent:
+    data: _Data = {"step": event.step, "n": event.number}
+    return NewEvent(
+        event_id, 0, event.name, 1, event.at, number, event.attempt, None, None, causation_id, metadata,
+        dumps(data), dumps(event.body),
+    )  # fmt: skip
+
+
 def encode(
     event: ev.TaskStreamEvent | ev.ControlEvent,
     *,
@@ -183,11 +193,7 @@ def encode(
         metadata: JSON bytes of trace and request ids.
     """
     if isinstance(event, ev.CustomEvent):
-        shown: _Data = {"step": event.step, "n": event.number}
-        return NewEvent(
-            event_id, 0, event.name, 1, event.at, number, event.attempt, None, None, causation_id, metadata,
-            dumps(shown), dumps(event.body),
-        )  # fmt: skip
+        return _custom(event, event_id, number, causation_id, metadata)
     if isinstance(event, ev.StepStarted):
         return NewEvent(
             event_id, _STARTED, event.type, 1, event.at, number, event.attempt, None, None, causation_id, metadata,

@@ -14,7 +14,7 @@ CHECKOUT = again=$$(.venv/bin/python _build/tasker_build.py) && echo '-e .' | $(
 CARGO   = .venv/bin/python _build/cargo.py
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: help demo test check lint types imports coverage faults bench bench-quick bench-large lock format core dev rust rust-check fuzz
+.PHONY: help demo test check lint types imports coverage faults kafka schemas bench bench-quick bench-large lock format core dev rust rust-check fuzz
 help:                    ## these lines
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
 demo: core               ## twenty orders through an engine whose worker is killed; ARGS= goes to `tasker demo`
@@ -38,14 +38,18 @@ fuzz: .venv/bin/python   ## broken histories for the Rust fold; ARGS="--seconds 
 	@$(CARGO) run --release --locked --package tasker-fuzz -- $(or $(ARGS),--seconds 60)
 coverage: dev            ## branch coverage of the tests
 	@.venv/bin/python -m pytest -n auto --cov --cov-report=term $(ARGS)
-faults: dev              ## 500 histories with kills, checked against the invariants; ARGS="--seconds 120" for fewer
-	@.venv/bin/python -m tests.faults $(or $(ARGS),--histories 500)
+faults: dev              ## 300 histories of real faults, SQLite and PostgreSQL, against the invariants; ARGS="--seconds 120" for fewer
+	@.venv/bin/python -m tests.faults $(or $(ARGS),--histories 300)
 bench: dev               ## the figures of the docs, beside a peer, in ten minutes; ARGS= goes to the bench
 	@.venv/bin/python -m bench $(ARGS)
 bench-quick: dev         ## one round of it with smaller sizes, in a minute
 	@.venv/bin/python -m bench --quick $(ARGS)
 bench-large: dev         ## on logs of 5 and 10 million events; needs 20 GB and half an hour
 	@.venv/bin/python -m bench --large $(ARGS)
+kafka: dev               ## a Kafka broker on loopback, data in .kafka/; ARGS=stop ends it; needs Java 17 and Maven
+	@.venv/bin/python -m tests.broker $(or $(ARGS),start)
+schemas: dev             ## write schemas/ and docs/EVENTS.md from the code
+	@.venv/bin/tasker schemas --document docs/EVENTS.md $(ARGS)
 format: dev              ## rewrite the code as `lint` wants it, where a machine can
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
 lock: | $(UV)            ## write both lock files again; ARGS=--upgrade for newer versions
@@ -55,7 +59,7 @@ lock: | $(UV)            ## write both lock files again; ARGS=--upgrade for newe
 core: .venv/bin/python
 	@$(INSTALL) --require-hashes -r requirements.lock && $(CHECKOUT)
 dev: .venv/bin/python
-	@$(INSTALL) --require-hashes -r requirements-dev.lock && $(CHECKOUT)
+	@$(INSTALL) --require-hashes -r requirements-dev.lock && $(CHECKOUT) && echo '-e ./subscribers' | $(INSTALL) --no-deps -r -
 .venv/bin/python: | $(UV)
 	@$(UV) venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' .venv
 .uv/bin/uv:

@@ -10,12 +10,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench import postgres
 from bench.measures import MEASURES
-from bench.plan import EVENTS, PEER, Plan, announce, plan, space
+from bench.plan import EVENTS, PEER, PG, One, Plan, announce, plan, space
 from bench.report import DOCUMENT, Report, put
 from bench.rows import large_rows, rows
-from bench.run import Samples, run
-from bench.setting import CACHE, FULL, LARGE, QUICK, ROOT, Size, head_of, url_of
+from bench.rows_postgres import postgres_rows
+from bench.run import Found, run
+from bench.server import Server, durability
+from bench.setting import CACHE, FULL, LARGE, QUICK, ROOT, Size, head_of
 
 _ROUNDS = {"quick": 1, "full": 3, "large": 3}
 _DAY = 86_400
@@ -31,31 +34,54 @@ def main() -> int:
         return 1
     CACHE.joinpath(".gitignore").write_text("*\n")
     _sweep()
-    with tempfile.TemporaryDirectory(prefix="logs-", dir=CACHE) as folder:
-        planned = plan(size, asked.only, Path(folder))
+    with Server() as server, tempfile.TemporaryDirectory(prefix="logs-", dir=CACHE) as folder:
+        planned = plan(size, asked.only, Path(folder), server)
         announce(planned)
-        samples = run(planned, asked.rounds or _ROUNDS[size.name])
-        samples.notes["floor"] = _spread(samples.values.get("commit_ms", []))
-        samples.notes["large"] = _many(EVENTS[size.name])
-        samples.notes |= {name: _many(head_of(url_of(file))) for name, file in planned.files.items()}
-    _show(asked, planned, samples)
+        told = durability(server.url) if server.url else ""
+        found = run(planned, asked.rounds or _ROUNDS[size.name])
+        for samples in found:
+            samples.notes["floor"] = _spread(samples.values.get("commit_ms", []))
+            samples.notes["large"] = _many(EVENTS[size.name])
+        for name, url in planned.logs.items():
+            found.of(One("", name)).notes[One("", name).log] = _many(head_of(url))
+        if server.url:
+            postgres.drop(server.url, *postgres.leftovers(server.url))
+    _show(asked, planned, found, told)
     return 0
 
 
-def _show(asked: argparse.Namespace, planned: Plan, samples: Samples) -> None:
-    size = planned.size
-    figures = samples.medians()
-    report = Report(figures, samples.notes, planned.missing, _command(size), asked.rounds or _ROUNDS[size.name])
-    kept = {**report.about(), "missing": planned.missing, "notes": samples.notes, "figures": figures}
+def _show(asked: argparse.Namespace, planned: Plan, found: Found, told: str) -> None:
+    """Write the figures, and print them; those of PostgreSQL in a section of their own."""
+    rounds = asked.rounds or _ROUNDS[planned.size.name]
+    main = Report(found.files.medians(), found.files.notes, _without(planned, pg=False), _command(planned.size), rounds)
+    also = Report(
+        found.postgres.medians(), found.postgres.notes, _without(planned, pg=True), _command(planned.size), rounds, told
+    )
+    kept: dict[str, object] = {**main.kept(), "samples": found.files.values}
+    if planned.server or PG in planned.missing:
+        kept["postgres"] = {**also.kept(), "samples": found.postgres.values}
     asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps({**kept, "samples": samples.values}, indent=1) + "\n")
+    asked.json.write_text(json.dumps(kept, indent=1) + "\n")
     if asked.only:
-        print("\n".join(f"{key} {value:.6g}" for key, value in figures.items()))
+        print("\n".join(f"{key} {value:.6g}" for key, value in main.figures.items()))
+        print("\n".join(f"{key}@{PG} {value:.6g}" for key, value in also.figures.items()))
         return
-    shown = report.table(large_rows() if size is LARGE else rows())
+    large = planned.size is LARGE
+    name = "large: make bench-large" if large else "figures: make bench"
+    _told(asked, name, main.table(large_rows() if large else rows()))
+    if planned.server:
+        _told(asked, "postgres: make bench", also.table(postgres_rows()))
+
+
+def _told(asked: argparse.Namespace, name: str, shown: str) -> None:
     print(shown)
     if asked.docs:
-        put("large: make bench-large ARGS=--docs" if size is LARGE else "figures: make bench ARGS=--docs", shown)
+        put(f"{name} ARGS=--docs", shown)
+
+
+def _without(planned: Plan, *, pg: bool) -> dict[str, str]:
+    """Give what was left out of a section, and why; without the peer, of both."""
+    return {name: why for name, why in planned.missing.items() if name == PEER or name.startswith(PG) == pg}
 
 
 def _sweep() -> None:
@@ -89,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     names = sorted({*MEASURES, PEER})
     parser.add_argument(
         "--only", nargs="+", metavar="NAME", help=f"take these measures, print the bare figures: {', '.join(names)}; "
-        "NAME@large takes one on the large log"
+        "NAME@large takes one on the large log, NAME@pg and NAME@pg-large on PostgreSQL"
     )  # fmt: skip
     return parser
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 
-from bench import floor, handlers
+from bench import handlers
+from bench.floor import Commits
 from bench.setting import PATIENCE, Bench, Figures, head_of
 from bench.sums import middle, percentile
 from tasker import TaskDefinition
@@ -53,7 +55,7 @@ def _rate(bench: Bench, plan: TaskDefinition, slots: int, tasks: int) -> tuple[f
 def idle_caller(bench: Bench) -> Figures:
     """Run a chain of four on an idle engine by `run_until_complete`, from the call of submit to its end."""
     times: list[float] = []
-    before = floor.beside(bench.folder)
+    before = bench.floors()
     with bench.app(handlers.chain(4)) as app:
         for _ in range(_PAIRED_CALLS if bench.paired else bench.pick(100, 300)):
             began = time.perf_counter()
@@ -65,7 +67,7 @@ def idle_caller(bench: Bench) -> Figures:
 def idle_started(bench: Bench) -> Figures:
     """Run the same beside background threads, from the call of submit until the bus tells of its end."""
     times: list[float] = []
-    before, ended = floor.beside(bench.folder), threading.Event()
+    before, ended = bench.floors(), threading.Event()
     with bench.app(handlers.chain(4)) as app:
         app.bus.on("task.completed", lambda _event: ended.set())
         app.start()
@@ -79,12 +81,14 @@ def idle_started(bench: Bench) -> Figures:
     return _idle(bench, "idle_started", times, before)
 
 
-def _idle(bench: Bench, name: str, times: list[float], before: floor.Commits) -> Figures:
+def _idle(bench: Bench, name: str, times: list[float], before: Mapping[str, Commits]) -> Figures:
     """Give the percentiles, and how the median compares with five commits just before and after."""
     warm = times[_WARM_UP:]
-    five = middle([before.five, floor.beside(bench.folder).five]) * 1e3
-    p50 = middle(warm)
-    return {f"{name}_p50_ms": p50, f"{name}_p99_ms": percentile(warm, 0.99), f"{name}_speed": five / p50}
+    after, p50 = bench.floors(), middle(warm)
+    speeds = {
+        f"{name}_speed{kind}": middle([first.five, after[kind].five]) * 1e3 / p50 for kind, first in before.items()
+    }
+    return {f"{name}_p50_ms": p50, f"{name}_p99_ms": percentile(warm, 0.99), **speeds}
 
 
 def submit(bench: Bench) -> Figures:
@@ -100,7 +104,7 @@ def submit(bench: Bench) -> Figures:
 
 def _submit_one(bench: Bench, count: int) -> Figures:
     times: list[float] = []
-    before = floor.beside(bench.folder)
+    before = bench.floors()
     with bench.app(handlers.chain(4)) as app:
         app.submit(name="chain")
         for _ in range(count):
@@ -108,8 +112,9 @@ def _submit_one(bench: Bench, count: int) -> Figures:
             app.submit(name="chain")
             times.append(time.perf_counter() - began)
         bench.tidy(app)
-    commit = middle([before.one, floor.beside(bench.folder).one])
-    return {"submit1": 1 / middle(times), "submit1_commits": commit / middle(times)}
+    after, p50 = bench.floors(), middle(times)
+    speeds = {f"submit1_commits{kind}": middle([first.one, after[kind].one]) / p50 for kind, first in before.items()}
+    return {"submit1": 1 / p50, **speeds}
 
 
 def _submit(bench: Bench, threads: int, count: int) -> float:

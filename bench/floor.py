@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.sums import middle, percentile
 
-_BESIDE = 60
 _ROW = "INSERT INTO rows (a, b, c) VALUES (?, ?, ?)"
 
 
@@ -36,11 +36,6 @@ class Commits(NamedTuple):
     five_p99: float
 
 
-def beside(folder: Path) -> Commits:
-    """Measure commits shortly, before or after something that is compared with them."""
-    return commits(folder, _BESIDE)
-
-
 def commits(folder: Path, times: int) -> Commits:
     """Measure commits, with WAL and synchronous=FULL."""
     connection = sqlite3.connect(folder / "floor.db", isolation_level=None)
@@ -51,7 +46,12 @@ def commits(folder: Path, times: int) -> Commits:
         taken = [_commit(connection) for _ in range(times)]
     finally:
         connection.close()
-    fives = [sum(taken[place : place + 5]) for place in range(0, times - 4, 5)]
+    return summary(taken)
+
+
+def summary(taken: Sequence[float]) -> Commits:
+    """Sum up the seconds of commits that followed each other."""
+    fives = [sum(taken[place : place + 5]) for place in range(0, len(taken) - 4, 5)]
     return Commits(middle(taken), middle(fives), percentile(fives, 0.99))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import handlers
 from bench.heads import FIRST, LAST, Page, Source, fold, tally
-from bench.setting import PATIENCE, ROOT, Bench, Figures, path_of, url_of
+from bench.setting import PATIENCE, ROOT, Bench, Figures, path_of
 from bench.sums import middle
 from tasker.codec.decode import text_id
 from tasker.codec.rows import StoredEvent
@@ -146,7 +146,7 @@ def _from_file(source: Source, page: Page) -> int:
 def _large(bench: Bench) -> str:
     if bench.large is None:
         raise RuntimeError("expected a large log for this measure, found none")
-    return url_of(bench.large)
+    return bench.large
 
 
 def _rate(work: Callable[[], int]) -> float:

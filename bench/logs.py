@@ -27,7 +27,8 @@ from tasker.codec.rows import NewEvent, StoredEvent
 from tasker.domain.work import WorkItem
 from tasker.log.open import open_store
 from tasker.log.port import Append, Appended, Store
-from tasker.log.sqlite_schema import FORMAT, statements
+from tasker.log.revision import FORMAT
+from tasker.log.sqlite_schema import statements
 
 _SHAPES = ("tasker/codec/chain.py", "tasker/projections/tables.py", "bench/logs.py", "bench/handlers.py")
 """What decides, beside the schema, how a stored log looks: a cached one is made anew when any of it changes."""
@@ -60,37 +61,43 @@ def copy(file: Path, to: Path) -> Path:
 
 
 def _cached(kind: str, size: int, *, make: bool) -> Path | None:
-    file = CACHE / "logs" / f"{kind}-{size}-{_shape()}.db"
+    file = CACHE / "logs" / f"{kind}-{size}-{shape()}.db"
     if file.exists() or not make:
         return file if file.exists() else None
     file.parent.mkdir(parents=True, exist_ok=True)
     for old in file.parent.glob(f"{kind}-{size}-*"):
         old.unlink()
-    began = time.perf_counter()
-    print(f"making {file.name}, once", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder) / "made.db"
-        _make(kind, size, made)
+        fill(kind, size, url_of(made))
         with made.open("rb") as opened:
             os.fsync(opened.fileno())
         made.rename(file)
-    seconds = time.perf_counter() - began
-    print(f"made {head_of(url_of(file)):,} events in {seconds:.0f} s", file=sys.stderr, flush=True)
     return file
 
 
-def _shape() -> str:
-    """Name what a cached log depends on: schema, format and some sources."""
+def shape(*more: str) -> str:
+    """Name what a cached log depends on: schema, format and some sources, to which one can add."""
     found = hashlib.sha256("".join((*statements(), str(FORMAT))).encode())
-    for name in _SHAPES:
+    for name in (*_SHAPES, *more):
         found.update(ROOT.joinpath(name).read_bytes())
     return found.hexdigest()[:12]
 
 
-def _make(kind: str, size: int, file: Path) -> None:
+def fill(kind: str, size: int, url: str) -> None:
+    """Fill an empty log, and say how long that took."""
+    began = time.perf_counter()
+    print(f"making a log of {size:,} {'tasks' if kind == 'live' else 'events'}, once", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+        _fill(kind, size, url, Path(folder))
+    seconds = time.perf_counter() - began
+    print(f"made {head_of(url):,} events in {seconds:.0f} s", file=sys.stderr, flush=True)
+
+
+def _fill(kind: str, size: int, url: str, folder: Path) -> None:
     plans = [handlers.half_done()] if kind == "live" else [handlers.order(steps) for steps in (4, 4, 5, 5, 6)]
-    template = open_store(url_of(_run(file.with_name("template.db"), plans)))
-    store = open_store(url_of(file))
+    template = open_store(url_of(_run(folder / "template.db", plans)))
+    store = open_store(url)
     try:
         writer = Copies(template, store)
         per_copy = _TEMPLATE_TASKS if kind == "live" else len(writer.events)
@@ -98,7 +105,7 @@ def _make(kind: str, size: int, file: Path) -> None:
     finally:
         template.close()
         store.close()
-    with Tasker(url_of(file), settings={}) as app:
+    with Tasker(url, settings={}) as app:
         app.projections.rebuild()
 
 

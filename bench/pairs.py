@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from bench import engine
-from bench.setting import QUICK, Bench, Figures
+from bench.setting import Bench, Figures
 from bench.sums import middle
 
 PAIRED: dict[str, Callable[[Bench], Figures]] = {
@@ -25,7 +25,7 @@ def pair(bench: Bench, measure: Callable[[Bench], Figures]) -> Figures:
     values: dict[str, list[float]] = defaultdict(list)
     for turn in range(bench.pick(1, 4)):
         order = (bench.large, None) if turn % 2 else (None, bench.large)
-        taken = {log: measure(Bench(bench.folder, QUICK, large=log, paired=True)) for log in order}
+        taken = {log: measure(bench.pair(log)) for log in order}
         small, large = taken[None], taken[bench.large]
         for key, value in large.items():
             values[key + _ENDING].append(value)

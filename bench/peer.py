@@ -11,18 +11,22 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.setting import CACHE, QUICK, ROOT, Size
+from bench import postgres
+from bench.setting import CACHE, QUICK, ROOT, Figures, Size
 
 HOME = CACHE / "peer"
 ASKED = ROOT / "bench" / "peer-requirements.in"
 LOCK = ASKED.with_suffix(".lock")
 PROGRAM = ROOT / "bench" / "peers" / "dbos_chain.py"
 JOURNALS = ("wal", "default")
-_THREADS = ("4", "16")
+THREADS = (4, 16)
+POSTGRES_THREADS = (4, 16, 64)
 _INSTALL_SECONDS = 180.0
 _QUICK_SECONDS = 20.0
 _RUN_SECONDS = 120.0
 _STAMP = "installed"
+
+Found = tuple[Figures, dict[str, str]]
 
 
 def install(size: Size) -> str:
@@ -50,26 +54,34 @@ def install(size: Size) -> str:
     return ""
 
 
-def measure(size: Size) -> tuple[dict[str, float], dict[str, str]]:
-    """Run the peer's program with each journal mode; give its figures, and what it says of itself."""
-    figures: dict[str, float] = {}
+def measure(size: Size, server: str = "") -> Found:
+    """Run the peer's program with each journal mode, or on a PostgreSQL server; give what it says."""
+    if server:
+        with postgres.database(server) as url:
+            return _said("peer_pg", size, url, POSTGRES_THREADS)
+    figures: Figures = {}
     notes: dict[str, str] = {}
-    workflows, chains = ("100", "40") if size is QUICK else ("250", "100")
     for journal in JOURNALS[:1] if size is QUICK else JOURNALS:
-        with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
-            line: list[str | Path] = [HOME / "bin" / "python", PROGRAM, folder, journal, workflows, chains, *_THREADS]
-            done = subprocess.run(
-                line, check=False, capture_output=True, text=True, timeout=_RUN_SECONDS, cwd=folder, env=_trusting()
-            )
-        if done.returncode:
-            raise RuntimeError(f"the peer failed:\n{done.stderr}")
-        for key, value in json.loads(done.stdout.splitlines()[-1]).items():
-            name = f"peer_{journal}_{key}"
-            if isinstance(value, str):
-                notes[name] = value
-            else:
-                figures[name] = value
+        numbers, texts = _said(f"peer_{journal}", size, journal, THREADS)
+        figures |= numbers
+        notes |= texts
     return figures, notes
+
+
+def _said(name: str, size: Size, where: str, threads: tuple[int, ...]) -> Found:
+    """Run the program once; give its figures, and what it says of itself."""
+    workflows, chains = (100, 40) if size is QUICK else (250, 100)
+    with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as folder:
+        line: list[str | Path] = [HOME / "bin" / "python", PROGRAM, folder, where]
+        line += [str(number) for number in (workflows, chains, *threads)]
+        done = subprocess.run(
+            line, check=False, capture_output=True, text=True, timeout=_RUN_SECONDS, cwd=folder, env=_trusting()
+        )
+    if done.returncode:
+        raise RuntimeError(f"the peer failed:\n{done.stderr}")
+    said = {f"{name}_{key}": value for key, value in json.loads(done.stdout.splitlines()[-1]).items()}
+    texts = {key: value for key, value in said.items() if isinstance(value, str)}
+    return {key: value for key, value in said.items() if key not in texts}, texts
 
 
 def _commands() -> list[list[str | Path]]:

@@ -15,6 +15,8 @@ from bench.setting import ROOT
 from tasker.fold import implementation
 
 Numbers = Mapping[str, float]
+Met = Callable[[Numbers], bool] | None
+_SQLITE = "SQLite file, WAL, synchronous=FULL, about 230 bytes an event and 50 in its index"
 DOCUMENT = ROOT / "docs" / "PERFORMANCE.md"
 
 
@@ -34,7 +36,7 @@ class Row(NamedTuple):
     shown: Callable[[Numbers], str]
     ratio: Callable[[Numbers], str] | None = None
     target: str = ""
-    met: Callable[[Numbers], bool] | None = None
+    met: Met = None
     needs: str = ""
 
     def cells(self, figures: Numbers, notes: Mapping[str, str], missing: Mapping[str, str]) -> list[str]:
@@ -103,6 +105,7 @@ class Report(NamedTuple):
         missing: What was left out, and why.
         command: How the run was started.
         rounds: How many rounds it had.
+        durability: What a returned append survives there, and by which settings.
     """
 
     figures: Numbers
@@ -110,6 +113,7 @@ class Report(NamedTuple):
     missing: Mapping[str, str]
     command: str
     rounds: int
+    durability: str = _SQLITE
 
     def about(self) -> dict[str, str]:
         """Name machine, settings, durability, date and command."""
@@ -117,12 +121,15 @@ class Report(NamedTuple):
         many = several if self.rounds > 1 else "one round"
         return {
             "machine": _machine(),
-            "durability": "SQLite file, WAL, synchronous=FULL",
-            "settings": f"{many}; each figure in a process of its own; fold: "
-            f"{implementation()}; handlers do nothing; about 230 bytes an event and 50 in its index",
+            "durability": self.durability,
+            "settings": f"{many}; each figure in a process of its own; fold: {implementation()}; handlers do nothing",
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "command": self.command,
         }
+
+    def kept(self) -> dict[str, object]:
+        """Give what is kept of it in a file, for machines."""
+        return {**self.about(), "missing": self.missing, "notes": self.notes, "figures": self.figures}
 
     def table(self, rows: list[Row]) -> str:
         """Write the table in Markdown."""

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from typing import NamedTuple
 
 from bench import peer
 from bench.engine import LINEAR_SLOTS
 from bench.pairs import PAIRED
 from bench.plan import PEER, One, Plan
-from bench.setting import ROOT, Figures
+from bench.setting import ROOT, Figures, path_of
 from bench.sums import middle
 
 _MEASURE_SECONDS = 600
@@ -42,42 +43,55 @@ class Samples:
         return {key: middle(values) for key, values in self.values.items()}
 
 
-def run(plan: Plan, rounds: int) -> Samples:
+class Found(NamedTuple):
+    """What a run has measured on SQLite and on PostgreSQL; figures of both have the same names."""
+
+    files: Samples
+    postgres: Samples
+
+    def of(self, one: One) -> Samples:
+        """Give where the figures of a measure belong."""
+        return self.postgres if one.postgres else self.files
+
+
+def run(plan: Plan, rounds: int) -> Found:
     """Measure round by round, every second one backwards, so that what the machine does meanwhile hits all alike."""
-    samples = Samples()
+    found = Found(Samples(), Samples())
     for number in range(rounds):
-        measures = plan.round if number % 2 == 0 else plan.round[::-1]
-        taken: dict[str, list[float]] = defaultdict(list)
-        for one in measures:
-            figures = _timed(plan, one, samples.notes, f"round {number + 1} of {rounds}")
-            samples.add(figures)
-            for key, value in figures.items():
-                taken[key].append(value)
-        samples.add(ratios({key: middle(values) for key, values in taken.items()}))
+        turn = Found(Samples(), Samples())
+        for one in plan.round if number % 2 == 0 else plan.round[::-1]:
+            figures = _timed(plan, one, found.of(one).notes, f"round {number + 1} of {rounds}")
+            for samples in (found, turn):
+                samples.of(one).add(figures)
+        for kept, taken in zip(found, turn, strict=True):
+            kept.add(ratios(taken.medians()))
         for one in plan.once if number == 0 else ():
-            samples.add(_timed(plan, one, samples.notes, "once"))
-    return samples
+            found.of(one).add(_timed(plan, one, found.of(one).notes, "once"))
+    return found
 
 
 def _timed(plan: Plan, one: One, notes: dict[str, str], when: str) -> Figures:
     """Take one measure, and say how long it took."""
     began = time.perf_counter()
     figures = _measured(plan, one, notes)
-    print(f"{when}: {one.name}{one.log and '@'}{one.log}, {time.perf_counter() - began:.1f} s", file=sys.stderr)
+    print(f"{when}: {one.name}{one.where and '@'}{one.where}, {time.perf_counter() - began:.1f} s", file=sys.stderr)
     return figures
 
 
 def _measured(plan: Plan, one: One, notes: dict[str, str]) -> Figures:
     """Take one measure; what the log holds that it ran on is part of the name of its figures."""
+    server = plan.server if one.postgres else ""
     if one.name == PEER:
-        of_peer, said = peer.measure(plan.size)
+        of_peer, said = peer.measure(plan.size, server)
         notes |= said
         return of_peer
     line = [sys.executable, "-m", "bench.measures", one.name, plan.size.name]
+    if server:
+        line += ["--postgres", server]
     if one.log:
-        line += ["--large", str(plan.files[one.log])]
-    if "live" in plan.files and one.name == "restart":
-        line += ["--live", str(plan.files["live"])]
+        line += ["--large", plan.logs[one.where]]
+    if "live" in plan.logs and one.name == "restart":
+        line += ["--live", str(path_of(plan.logs["live"]))]
     done = subprocess.run(line, check=False, capture_output=True, text=True, timeout=_MEASURE_SECONDS, cwd=ROOT)
     if done.returncode:
         raise SystemExit(f"bench {one.name} failed:\n{done.stderr}")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from copy import copy
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+from bench import floor
+from bench.floor import Commits
 from tasker import TaskDefinition, Tasker
 from tasker.log.open import open_store
 
@@ -15,6 +18,9 @@ CACHE = ROOT / ".bench"
 
 PATIENCE = 120.0
 """Seconds that a measure waits for anything."""
+
+BESIDE = 60
+"""How many commits are measured beside something that is compared with them."""
 
 Figures = dict[str, float]
 
@@ -35,30 +41,41 @@ class Bench:
 
     Attributes:
         folder: Empties itself after the measure.
-        large: The file of a log that holds millions of events; None to measure on empty logs.
+        large: The URL of a log that holds millions of events; None to measure on empty logs.
         paired: True to measure only what is compared between an empty log and a large one.
         live: The file of a log whose tasks all live; None where the measure needs none.
+        size: The size of the run.
     """
 
     _logs = itertools.count(1)
 
     def __init__(
-        self, folder: Path, size: Size, *, large: Path | None = None, live: Path | None = None, paired: bool = False
+        self, folder: Path, size: Size, *, large: str | None = None, live: Path | None = None, paired: bool = False
     ) -> None:
         """Take all of it."""
         self.folder = folder
         self.large = large
         self.live = live
         self.paired = paired
-        self._size = size
+        self.size = size
+
+    def pair(self, large: str | None) -> Self:
+        """Give the like for one turn of a comparison: sizes of a quick run, on the large log or on empty ones."""
+        found = copy(self)
+        found.large, found.paired, found.size = large, True, QUICK
+        return found
 
     def pick(self, quick: int, full: int, large: int | None = None) -> int:
         """Give the size of something by the size of the run."""
-        return (quick, full, large or full)[self._size.place]
+        return (quick, full, large or full)[self.size.place]
 
     def url(self) -> str:
         """Name a new log, or the large one."""
-        return url_of(self.large or self.folder / f"log{next(self._logs)}.db")
+        return self.large or self.new()
+
+    def new(self) -> str:
+        """Name a new log."""
+        return url_of(self.folder / f"log{next(self._logs)}.db")
 
     def app(self, *plans: TaskDefinition, concurrency: int = 16, url: str | None = None) -> Tasker:
         """Give an application over the log of this measure, opened, with some definitions."""
@@ -72,6 +89,14 @@ class Bench:
         """Run what a measure left behind on a log that others will use after it."""
         if self.large is not None:
             app.run_until_idle()
+
+    def floors(self, times: int = BESIDE) -> dict[str, Commits]:
+        """Measure commits, by default shortly, before or after something that is compared with them.
+
+        Returns:
+            Each kind of commit under what is put behind the names of figures that are compared with it.
+        """
+        return {"": floor.commits(self.folder, times)}
 
 
 def url_of(file: Path) -> str:

@@ -1,6 +1,7 @@
 """Hypothesis profiles: random at a desk, the same examples on every run in CI. No deadlines: machines are shared.
 
-And the end of the PostgreSQL server that the first test that asks for one starts, one in each process of a run.
+And the end of the PostgreSQL server that the first test that asks for one starts, one in each process of a run; and a
+look at every event that a test has recorded.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests import postgres
+from tests import emitted, postgres
 
 # In the background of a shell without job control SIGINT is ignored, and so it would be by what the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -35,6 +36,15 @@ def bare_url() -> Iterator[str]:
     """Give the URL of a PostgreSQL database with nothing in it."""
     with postgres.database(ready=False) as url:
         yield url
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Let every event that the engine records in a test fit its schema."""
+    emitted.watch()
+    result = yield
+    emitted.check()
+    return result
 
 
 def pytest_unconfigure() -> None:

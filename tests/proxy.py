@@ -154,13 +154,21 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                if self.down:
+                server = None if self.down else self._reached()
+                if server is None:
                     client.close()
                     continue
-                link = Link(client, socket.create_connection(self._target))
+                link = Link(client, server)
                 self._links.append(link)
                 Thread(target=self._forward, args=(link,), daemon=True).start()
                 Thread(target=_answer, args=(link,), daemon=True).start()
+
+    def _reached(self) -> socket.socket | None:
+        """Connect to the server; None where it is not there."""
+        try:
+            return socket.create_connection(self._target)
+        except OSError:
+            return None
 
     def _forward(self, link: Link) -> None:
         with contextlib.suppress(OSError):
@@ -173,23 +181,26 @@ class Proxy:
                 self.rule = None
                 piped = data[place - 6 : place - 5] == b"P"
                 while piped and _SYNC not in data[place:]:
-                    data += link.client.recv(65_536)
+                    more = link.client.recv(65_536)
+                    if not more:
+                        break
+                    data += more
                 start = place - 6 if piped else place - 5
                 try:
                     rule(link, data[:start], data[start:])
                 except BaseException:
                     link.cut()
                     raise
-            if not link.muted:
-                link.cut()
+        if not link.muted:
+            link.cut()
 
 
 def _answer(link: Link) -> None:
     with contextlib.suppress(OSError):
         while data := link.server.recv(65_536):
             link.reply(data)
-        if not link.muted:
-            link.cut()
+    if not link.muted:
+        link.cut()
     link.end()
 
 

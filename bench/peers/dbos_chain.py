@@ -1,8 +1,9 @@
-"""The same work on DBOS: `python dbos_chain.py FOLDER wal|default WORKFLOWS CHAINS THREADS...` prints one JSON object.
+"""The same work on DBOS: `python dbos_chain.py FOLDER wal|default|URL WORKFLOWS CHAINS THREADS...` prints JSON.
 
 A workflow has four steps in a row that do nothing, called directly by as many threads as are given, which was quicker
 than `start_workflow`. `wal` makes the SQLite file with a write-ahead log before DBOS opens it, `default` leaves that to
-DBOS. Its journal mode and its setting of `synchronous` are asked for on a connection of DBOS itself.
+DBOS; the URL of a PostgreSQL database is used instead. What its durability rests on is asked for on a connection of
+DBOS itself.
 """
 
 from __future__ import annotations
@@ -42,14 +43,9 @@ workflow = DBOS.workflow()(four)
 
 def main() -> None:
     """Measure."""
-    folder, journal = Path(sys.argv[1]), sys.argv[2]
+    url = _url(Path(sys.argv[1]) / "dbos.db", sys.argv[2])
     workflows, chains, *threads = map(int, sys.argv[3:])
-    file = folder / "dbos.db"
-    if journal == "wal":
-        connection = sqlite3.connect(file)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-    own = DBOS(config={"name": "bench", "system_database_url": f"sqlite:///{file}", "log_level": "ERROR"})
+    own = DBOS(config={"name": "bench", "system_database_url": url, "log_level": "ERROR"})
     DBOS.launch()
     try:
         found: dict[str, float | str] = {"version": version("dbos"), **_settings(own)}
@@ -63,9 +59,23 @@ def main() -> None:
     print(json.dumps(found))
 
 
+def _url(file: Path, where: str) -> str:
+    """Give the URL of the database, made as it was asked for."""
+    if "://" in where:
+        return where
+    if where == "wal":
+        connection = sqlite3.connect(file)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    return f"sqlite:///{file}"
+
+
 def _settings(own: DBOS) -> dict[str, str]:
     """Ask a connection of DBOS for its durability."""
     with own._sys_db.engine.connect() as connection:  # noqa: SLF001 - DBOS shows its engine nowhere else
+        if connection.dialect.name == "postgresql":
+            names = ("server_version", "fsync", "synchronous_commit")
+            return {name: str(connection.exec_driver_sql(f"SHOW {name}").scalar()) for name in names}
         journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
         synchronous = connection.exec_driver_sql("PRAGMA synchronous").scalar()
     return {"journal": str(journal), "synchronous": _SYNCHRONOUS[synchronous]}

@@ -92,7 +92,9 @@ class Running(Base):
         return self._engine.stop(timeout)
 
     def serve(self) -> int:
-        """Run until SIGTERM or SIGINT, then stop gracefully; a second signal stops at once. Main thread only.
+        """Run until SIGTERM or SIGINT, or until asked to drain, then stop gracefully; a second signal stops at once.
+
+        It belongs to the main thread.
 
         Returns:
             0, or 1 if half of the slots were stuck and the worker gave up.
@@ -107,10 +109,10 @@ class Running(Base):
         before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             self.start()
-            slots = self._engine.must_run().slots
-            while not asked.wait(_LOOK_SECONDS) and not slots.unhealthy:
+            runner = self._engine.must_run()
+            while not (asked.wait(_LOOK_SECONDS) or runner.slots.unhealthy or runner.drained):
                 pass
-            unhealthy = slots.unhealthy
+            unhealthy = runner.slots.unhealthy
             self.stop()
             return 1 if unhealthy else 0
         finally:

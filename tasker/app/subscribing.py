@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasker.app.base import Base
+from tasker.bus.subscriber import BaseSubscriber
 
 if TYPE_CHECKING:
     from tasker.audit import Audit
     from tasker.bus.bus import Bus
-    from tasker.bus.subscriber import BaseSubscriber
     from tasker.projections.models import Projections
     from tasker.subscriptions.subscriptions import Subscriptions
 
@@ -36,8 +36,10 @@ class Subscribing(Base):
         Raises:
             InvalidRequest: It is no subscriber, or a durable one has no name.
         """
-        subscriber.app = self
-        self._engine.context.subscriptions.subscribe(subscriber, name=name, durable=durable, start=start)
+        subscriptions = self._engine.context.subscriptions
+        if isinstance(subscriber, BaseSubscriber):  # what is none is refused below, and not changed here
+            subscriber.app = self
+        subscriptions.subscribe(subscriber, name=name, durable=durable, start=start)
 
     @property
     def subscriptions(self) -> Subscriptions:

@@ -10,6 +10,8 @@ from tasker.app.looking import Looking
 from tasker.app.operating import Operating
 from tasker.app.running import Running
 from tasker.app.subscribing import Subscribing
+from tasker.app.web import Web
+from tasker.app.workers import Crewing
 from tasker.clock import SystemClock, SystemIds
 from tasker.errors import InvalidRequest
 from tasker.runtime.engine import Engine
@@ -25,7 +27,7 @@ DEFAULT_URL = "sqlite:///tasker.db"
 DEFAULT_CONCURRENCY = 16
 
 
-class Tasker(Running, Declaring, Looking, Operating, Subscribing):
+class Tasker(Running, Declaring, Looking, Operating, Subscribing, Crewing, Web):
     """An application: definitions, handlers and subscribers over one event log.
 
     It is synchronous and thread-safe and belongs to the process that made it. Constructing it opens no connection and

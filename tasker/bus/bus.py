@@ -11,12 +11,14 @@ from threading import Condition, Thread, current_thread
 from typing import TYPE_CHECKING
 
 from tasker.bus.receivers import Receivers
+from tasker.bus.subscriber import close_quietly
 from tasker.errors import TaskerError
 from tasker.instrument import count, logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tasker.bus.subscriber import BaseSubscriber
     from tasker.catalog.patterns import Patterns
     from tasker.codec.recorded import RecordedEvent
     from tasker.log.port import EventLog
@@ -43,6 +45,7 @@ class Bus:
         self._log_source = log_source
         self._follow = follow
         self._receivers = Receivers()
+        self._attached: list[BaseSubscriber] = []
         self._ranges: deque[tuple[int, int]] = deque()
         self._seen = 0
         self._telling = False
@@ -73,6 +76,12 @@ class Bus:
             self.poke()
             self._start()
         return off
+
+    def attach(self, subscriber: BaseSubscriber, patterns: Patterns) -> None:
+        """Tell a subscriber of the events that some globs select, and close it when the bus is closed."""
+        if all(known is not subscriber for known in self._attached):
+            self._attached.append(subscriber)
+        self.on(patterns, subscriber.deliver)
 
     @property
     def listening(self) -> bool:
@@ -116,7 +125,7 @@ class Bus:
             return self._changed.wait_for(lambda: self._closed or not (self._ranges or self._telling), timeout)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop after the event that is being delivered; safe to repeat.
+        """Stop after the event that is being delivered, and close the subscribers; safe to repeat.
 
         Args:
             timeout: Seconds to wait for a receiver that is still busy.
@@ -127,6 +136,9 @@ class Bus:
             self._changed.notify_all()
         if self._thread is not None and self._thread is not current_thread():
             self._thread.join(timeout)
+        attached, self._attached = self._attached, []
+        for subscriber in attached:
+            close_quietly(subscriber)
 
     def _queue(self, first: int, last: int) -> None:
         if self._follow:

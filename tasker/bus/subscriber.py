@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from functools import lru_cache
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -42,12 +43,15 @@ class BaseSubscriber:
         subscribe_to: Globs over event names.
         app: The application it is subscribed to; set by `subscribe`.
         redactor: What `redact` masks with; set by `subscribe` from the settings, else the default.
+        delivery_timeout: Seconds after which a durable delivery that has not returned counts as failed. Its thread
+            cannot be ended and is left alone, so give whatever may wait a timeout of its own, shorter than this.
     """
 
     name: str | None = None
     subscribe_to: str | Iterable[str] = ()
     app: Any = None
     redactor: Redactor | None = None
+    delivery_timeout: float = 60.0
     _default_redactor: ClassVar[Redactor] = Redactor()
 
     def handle(self, event: RecordedEvent) -> None:
@@ -67,6 +71,9 @@ class BaseSubscriber:
         method = getattr(self, _method(event.type), None)
         (method or self.handle)(event)
         return True
+
+    def close(self) -> None:
+        """Give back what it holds; called when its subscription was retired, or when the application closes."""
 
     def safe_get(self, event: object, key: str, default: object = None) -> Any:  # noqa: ANN401 - any JSON value
         """Look a key up in the body of an event, then in its envelope, or in a mapping; never raises.
@@ -95,7 +102,7 @@ def checked(subscriber: object, patterns: str | Iterable[str] | None = None) -> 
         patterns: Globs in place of its own `subscribe_to`.
 
     Raises:
-        InvalidRequest: It is no subscriber, a method of it is async, or it names no events.
+        InvalidRequest: It is no subscriber, a method of it is async, its timeout is no number, or it names no events.
     """
     if not isinstance(subscriber, BaseSubscriber):
         hint = "; call the class, to give an instance" if isinstance(subscriber, type) else ""
@@ -103,9 +110,21 @@ def checked(subscriber: object, patterns: str | Iterable[str] | None = None) -> 
         raise InvalidRequest(msg)
     kind = type(subscriber)
     for name in dir(kind):
-        if name in {"handle", "filter"} or name.startswith("handle_"):
+        if name in {"handle", "filter", "close"} or name.startswith("handle_"):
             _refuse_async(kind, name)
+    seconds: object = subscriber.delivery_timeout
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        msg = f"{kind.__qualname__}.delivery_timeout: expected seconds, a number above 0, found {seconds!r}"
+        raise InvalidRequest(msg)
     return Patterns(subscriber.subscribe_to if patterns is None else patterns)
+
+
+def close_quietly(subscriber: BaseSubscriber) -> None:
+    """Close a subscriber; what it raises is logged and harms nobody."""
+    try:
+        subscriber.close()
+    except (Exception, SystemExit, CancelledError):  # noqa: BLE001 - the promise to what else is to be closed
+        logger("bus").warning("%s.close() raised; the others are closed", type(subscriber).__qualname__, exc_info=True)
 
 
 @lru_cache(maxsize=4_096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace as changed
 from functools import cache
 from threading import RLock
 from types import MappingProxyType
@@ -11,22 +12,22 @@ from typing import TYPE_CHECKING
 from tasker.catalog import system_steps, system_tasks
 from tasker.catalog.entry import CUSTOM, CatalogEntry, Json, JsonObject
 from tasker.catalog.schema import Schema
+from tasker.catalog.story import examples
 from tasker.codec.jsonbytes import dumps, loads
+from tasker.domain.declared import RESERVED_WORDS
 from tasker.errors import InvalidDefinition, InvalidRequest, near
 from tasker.instrument import count, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-RESERVED = frozenset(
-    {
-        "task", "step", "workflow", "observability", "tasker", "test", "system", "control", "definition", "schedule",
-        "signal", "worker", "subscription", "custom", "log",
-    }
-)  # fmt: skip
+    from tasker.domain.definition import CustomEvent
+
+RESERVED = RESERVED_WORDS
 """First words of names that are the system's own, today or later."""
 
 MOST_UNDECLARED = 10_000  # names; who builds names from data would fill the memory
+LONGEST_NAME = 128  # characters
 _NAME = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)+")
 _HANDLERS = "step handlers"
 
@@ -35,8 +36,8 @@ class Catalog:
     """All events of one application; thread-safe. What it gives away are copies."""
 
     def __init__(self) -> None:
-        """Start with the system events."""
-        self._entries: dict[str, CatalogEntry] = dict(system_entries())
+        """Start with the system events alone."""
+        self._custom: dict[str, CatalogEntry] = {}
         self._schemas: dict[str, Schema] = {}
         self._undeclared = 0
         self._changing = RLock()
@@ -64,23 +65,35 @@ class Catalog:
         Raises:
             InvalidDefinition: The name or the schema is wrong, the example does not fit, or another schema is there.
         """
-        wrong = _wrong_name(name)
-        if wrong:
-            raise InvalidDefinition(wrong)
-        copied = _copied(name, schema)
-        compiled = None if copied is None else Schema(copied, f"event {name!r}")
-        _check_example(name, compiled, example)
-        entry = CatalogEntry(name, CUSTOM, description, copied, example, emitted_by).copy()
+        prepared = _prepared(CatalogEntry(name, CUSTOM, description, None, example, emitted_by), schema)
         with self._changing:
-            self._put(entry, compiled, replace=replace)
+            self._put([prepared], replace=replace)
+
+    def declare(self, events: Iterable[CustomEvent], *, replace: bool = False) -> None:
+        """Declare what a definition announces: all of its custom events, or none if one of them is wrong.
+
+        Args:
+            events: The events, from any of its steps.
+            replace: True to put these schemas in place of others.
+
+        Raises:
+            InvalidDefinition: A name or a schema is wrong, or another schema is there.
+        """
+        prepared = [
+            _prepared(CatalogEntry(one.name, CUSTOM, one.description, None, None, _HANDLERS), one.schema)
+            for one in events
+        ]
+        with self._changing:
+            self._put(prepared, replace=replace)
 
     def observe(self, name: str) -> bool:
         """List a name that was published without being declared; True if it was not known before."""
         with self._changing:
-            if name in self._entries or self._undeclared >= MOST_UNDECLARED:
+            known = name in self._custom or name in system_entries()
+            if known or self._undeclared >= MOST_UNDECLARED:
                 return False
             text = "Published, but never declared: register it in the catalogue or under custom_events."
-            self._entries[name] = CatalogEntry(name, CUSTOM, text, None, None, _HANDLERS, declared=False)
+            self._custom[name] = CatalogEntry(name, CUSTOM, text, None, None, _HANDLERS, declared=False)
             self._undeclared += 1
             return True
 
@@ -90,7 +103,7 @@ class Catalog:
         Raises:
             InvalidRequest: The name is no custom event's, or the body breaks the schema; names the JSON paths.
         """
-        if name not in self._entries or name.partition(".")[0] in RESERVED:
+        if name not in self._custom:
             self._check_new(name)
         schema = self._schemas.get(name)
         problems = schema.problems(body) if schema is not None else {}
@@ -102,7 +115,8 @@ class Catalog:
     def all(self) -> list[CatalogEntry]:
         """Give every entry, by name."""
         with self._changing:
-            return [entry.copy() for _, entry in sorted(self._entries.items())]
+            entries = {**system_entries(), **self._custom}
+        return [entry.copy() for _, entry in sorted(entries.items())]
 
     def search(self, text: str) -> list[CatalogEntry]:
         """Give the entries whose name or description contains a text; case does not count."""
@@ -120,28 +134,31 @@ class Catalog:
             InvalidRequest: There is none of this name; offers near names.
         """
         with self._changing:
-            entry = self._entries.get(name)
-            if entry is not None:
-                return entry.copy()
-            msg = f"the catalogue has no event {name!r}.{near(str(name), self._entries)} `catalog.all()` lists them"
-        raise InvalidRequest(msg)
+            known = {**system_entries(), **self._custom}
+        entry = known.get(name)
+        if entry is None:
+            msg = f"the catalogue has no event {name!r}.{near(str(name), known)} `catalog.all()` lists them"
+            raise InvalidRequest(msg)
+        return entry.copy()
 
-    def _put(self, entry: CatalogEntry, compiled: Schema | None, *, replace: bool) -> None:
-        """Store a checked entry, unless another declaration stands against it."""
-        known = self._entries.get(entry.name)
-        if known is not None and known.declared and not replace and known.schema != entry.schema:
-            msg = (
-                f"event {entry.name!r} is registered with another schema already. Give both the same schema, choose "
-                f"another name, or say replace=True"
-            )
-            raise InvalidDefinition(msg)
-        if known is not None and not known.declared:
-            self._undeclared -= 1
-        self._entries[entry.name] = entry
-        if compiled is None:
-            self._schemas.pop(entry.name, None)
-        else:
-            self._schemas[entry.name] = compiled
+    def _put(self, prepared: list[tuple[CatalogEntry, Schema | None]], *, replace: bool) -> None:
+        """Store checked entries, unless another declaration stands against one of them."""
+        new: dict[str, tuple[CatalogEntry, Schema | None]] = {}
+        for entry, compiled in prepared:
+            again = entry.name in new
+            known = new[entry.name][0] if again else self._custom.get(entry.name)
+            differs = known is not None and known.declared and known.schema != entry.schema
+            if differs and (again or not replace):
+                raise InvalidDefinition(_another_schema(entry.name))
+            new[entry.name] = (entry, compiled)
+        for name, (entry, compiled) in new.items():
+            known = self._custom.get(name)
+            self._undeclared -= known is not None and not known.declared
+            self._custom[name] = entry
+            if compiled is None:
+                self._schemas.pop(name, None)
+            else:
+                self._schemas[name] = compiled
 
     def _check_new(self, name: str) -> None:
         """Check a name that is not registered, and list it."""
@@ -156,17 +173,43 @@ class Catalog:
 
 @cache
 def system_entries() -> Mapping[str, CatalogEntry]:
-    """Give the entries of the system events by name."""
+    """Give the entries of the system events by name, each with an example that was recorded."""
     found = (*system_tasks.entries(), *system_steps.entries())
-    return MappingProxyType({entry.name: entry for entry in found})
+    return MappingProxyType({entry.name: changed(entry, example=_example(entry)) for entry in found})
+
+
+def _example(entry: CatalogEntry) -> JsonObject:
+    """Give the body of a recorded event, its fields in the order of the schema."""
+    body = examples()[entry.name].body
+    known = entry.schema["properties"] if entry.schema else {}
+    order = [name for name in known if name in body] if isinstance(known, dict) else []
+    return {name: body[name] for name in order}
+
+
+def _prepared(entry: CatalogEntry, schema: Mapping[str, Json] | None) -> tuple[CatalogEntry, Schema | None]:
+    """Check a custom entry, and give it a schema of its own."""
+    wrong = _wrong_name(entry.name)
+    if wrong:
+        raise InvalidDefinition(wrong)
+    copied = _copied(entry.name, schema)
+    compiled = None if copied is None else Schema(copied, f"event {entry.name!r}")
+    _check_example(entry.name, compiled, entry.example)
+    return changed(entry, schema=copied).copy(), compiled
+
+
+def _another_schema(name: str) -> str:
+    return (
+        f"event {name!r} is registered with another schema already. Give both the same schema, choose another name, "
+        f"or say replace=True"
+    )
 
 
 def _wrong_name(name: object) -> str | None:
     """Say what is wrong with the name of a custom event."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         return (
             f"event name {name!r}: expected two or more words of a-z, 0-9 and _ with dots between, in the past tense, "
-            f"such as 'order.fulfilled'"
+            f"such as 'order.fulfilled', of at most {LONGEST_NAME} characters"
         )
     first = name.partition(".")[0]
     if first in RESERVED:

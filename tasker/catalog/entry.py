@@ -18,11 +18,12 @@ class CatalogEntry:
     Attributes:
         name: Its type, such as `task.completed`.
         category: task, step, control or custom.
-        description: What happened, and when it is recorded.
-        schema: JSON Schema of the body; None for a custom event without one.
-        example: A body that fits the schema; None for a custom event without one.
+        description: What happened.
+        schema: JSON Schema of the body, with what each field means; None for a custom event without one.
+        example: A body that fits the schema, of a system event one that was recorded; None if none was given.
         emitted_by: Who records it.
         declared: False for a custom event that was published and never registered.
+        when: When it is recorded; of a custom event, what every one has in common.
     """
 
     name: str
@@ -32,6 +33,7 @@ class CatalogEntry:
     example: Json
     emitted_by: str
     declared: bool = True
+    when: str = "In the append of the outcome of the attempt that published it."
 
     def copy(self) -> CatalogEntry:
         """Give a copy that shares nothing changeable with this one."""

@@ -1,4 +1,4 @@
-"""The shapes of which the schemas of system events are put together, with an example of each."""
+"""The shapes of which the schemas of system events are put together; every field says what it means."""
 
 from __future__ import annotations
 
@@ -11,107 +11,117 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Field(NamedTuple):
-    """One field of a body: its schema, its value in the example, and whether it is always there."""
+    """One field of a body: its schema, and whether it is always there."""
 
     schema: JsonObject
-    example: Json
     required: bool = True
 
 
-def text(example: str, **more: Json) -> Field:
-    """Give a text that is always there."""
-    return Field({"type": "string", **more}, example)
+def field(means: str, /, **keywords: Json) -> Field:
+    """Give a field with any keywords of JSON Schema."""
+    return Field({"description": means, **keywords})
 
 
-def instant(example: str) -> Field:
+def text(means: str, **more: Json) -> Field:
+    """Give a text."""
+    return field(means, type="string", **more)
+
+
+def instant(means: str) -> Field:
     """Give a time (RFC 3339, UTC, microseconds) that may be null."""
-    return Field({"type": ["string", "null"], "format": "date-time"}, example)
+    return field(means, type=["string", "null"], format="date-time")
 
 
-def whole(example: int) -> Field:
-    """Give a whole number from 0 on."""
-    return Field({"type": "integer", "minimum": 0}, example)
+def whole(means: str, lowest: int = 0, **more: Json) -> Field:
+    """Give a whole number."""
+    return field(means, type="integer", minimum=lowest, **more)
 
 
-def boolean(*, example: bool) -> Field:
+def boolean(means: str) -> Field:
     """Give yes or no."""
-    return Field({"type": "boolean"}, example)
+    return field(means, type="boolean")
 
 
-def seconds(example: float) -> Field:
+def seconds(means: str) -> Field:
     """Give a number of seconds."""
-    return Field({"type": "number", "minimum": 0}, example)
+    return field(means, type="number", minimum=0)
 
 
-def texts(example: list[str]) -> Field:
+def texts(means: str) -> Field:
     """Give a list of texts."""
-    return Field({"type": "array", "items": {"type": "string"}}, example)
+    return field(means, type="array", items={"type": "string"})
 
 
-def one_of(*words: str) -> Field:
-    """Give one of some words; the first is the example."""
-    return Field({"enum": list(words)}, words[0])
+def one_of(means: str, *words: str) -> Field:
+    """Give one of some words."""
+    return field(means, enum=list(words))
 
 
-def anything(example: Json) -> Field:
+def anything(means: str) -> Field:
     """Give any JSON value: the user's own bytes, null once the task is erased."""
-    return Field({}, example)
+    return field(f"{means} Null once the task is erased.")
 
 
-def nullable(field: Field) -> Field:
+def nullable(one: Field) -> Field:
     """Let a field with one type be null too."""
-    return field._replace(schema={**field.schema, "type": [field.schema["type"], "null"]})
+    return one._replace(schema={**one.schema, "type": [one.schema["type"], "null"]})
 
 
-def optional(field: Field) -> Field:
+def optional(one: Field) -> Field:
     """Let a field be left out."""
-    return field._replace(required=False)
+    return one._replace(required=False)
 
 
-def mapping(**fields: Field) -> Field:
+def mapping(means: str, /, **fields: Field) -> Field:
     """Give an object of these fields."""
-    return Field(_object(fields), {name: field.example for name, field in fields.items()})
+    return field(means, **_object(fields))
 
 
-def items(field: Field) -> Field:
+def items(means: str, one: Field) -> Field:
     """Give a list of such fields."""
-    return Field({"type": "array", "items": field.schema}, [field.example])
+    return field(means, type="array", items=one.schema)
 
 
-def body(fields: dict[str, Field]) -> tuple[JsonObject, JsonObject]:
-    """Give the schema of a body and the example that fits it; later releases may add fields."""
-    return {"$schema": DIALECT, **_object(fields)}, {name: field.example for name, field in fields.items()}
+def body(fields: dict[str, Field]) -> JsonObject:
+    """Give the schema of a body; later releases may add fields."""
+    return {"$schema": DIALECT, **_object(fields)}
 
 
 def _object(fields: dict[str, Field]) -> JsonObject:
     return {
         "type": "object",
-        "required": [name for name, field in fields.items() if field.required],
-        "properties": {name: field.schema for name, field in fields.items()},
+        "required": [name for name, one in fields.items() if one.required],
+        "properties": {name: one.schema for name, one in fields.items()},
     }
 
 
 OPERATED = {
-    "actor": Field({"type": ["string", "null"]}, "ada@example.org"),
-    "reason": Field({"type": ["string", "null"]}, "agreed with the customer"),
+    "actor": nullable(text("Who asked for it; null if nobody said so.")),
+    "reason": nullable(text("Why; null if nobody said so.")),
 }
 """Who asked for it and why."""
 
 PROMISED = {
-    "task_id": text("01928c5e-7d0a-7c3e-9f00-5b1e6a7d4c21"),
-    "name": text("order_process"),
-    "namespace": text("default"),
-    "version": text("1.0.0"),
+    "task_id": text("The task."),
+    "name": text("Name of the task's definition."),
+    "namespace": text("Namespace of the definition."),
+    "version": text("Version of the definition."),
 }
-"""What every event of a task carries; `version` is the definition's."""
+"""What every event of a task carries, besides its status."""
+
+
+def status() -> Field:
+    """Give the task's status after the event."""
+    return one_of("Status of the task after this event.", *(one.value for one in TaskStatus))
+
 
 COUNTS = mapping(
-    total=whole(4), complete=whole(4), error=whole(0), skipped=whole(0), cancelled=whole(0),
-    resolved_manually=whole(0), pending=whole(0),
-)  # fmt: skip
-"""How many steps stand where."""
-
-
-def status(example: str) -> Field:
-    """Give the task's status after the event."""
-    return Field({"enum": [one.value for one in TaskStatus]}, example)
+    "How many steps of the task stand where.",
+    total=whole("All steps."),
+    complete=whole("Steps that completed."),
+    error=whole("Steps in final error."),
+    skipped=whole("Steps that the request bypassed."),
+    cancelled=whole("Steps that were cancelled."),
+    resolved_manually=whole("Steps that a person settled."),
+    pending=whole("All others: steps that have not ended."),
+)

@@ -11,14 +11,19 @@ from tasker.cli import (
     auditing,
     database,
     doctor,
+    kafka,
     operators,
     picture,
     reading,
     running,
+    schemas,
+    serving,
     steps,
     subscribing,
+    workers,
 )
 from tasker.cli.demo import command as demo
+from tasker.cli.new import command as new
 
 
 def build() -> Callable[..., object]:
@@ -32,7 +37,23 @@ def build() -> Callable[..., object]:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_root)
-    for part in (demo, running, reading, operators, steps, auditing, subscribing, picture, database, doctor):
+    for part in (
+        demo,
+        new,
+        running,
+        serving,
+        reading,
+        operators,
+        steps,
+        auditing,
+        subscribing,
+        workers,
+        kafka,
+        picture,
+        schemas,
+        database,
+        doctor,
+    ):
         part.add_to(app)
     return typer.main.get_command(app)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import inspect
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ class Cli:
 
         settings = self.settings()
         open_store(settings.url, check_only=True).close()
-        with Tasker(settings=settings) as app:
+        with Tasker(settings=settings) as app, told_once():
             yield app
 
     @contextmanager
@@ -87,6 +88,18 @@ class Cli:
         with Tasker(settings=settings) as app:
             load(app, settings, folders or ())
             yield app
+
+
+@contextmanager
+def told_once() -> Iterator[None]:
+    """Keep the engine from logging that the log failed, where the command is about to say so itself."""
+    log = logging.getLogger("tasker.runtime")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def command(
@@ -125,11 +138,34 @@ def command(
     return add
 
 
-def group(app: typer.Typer, name: str, text: str) -> typer.Typer:
-    """Add a group of commands to the command."""
-    made = typer.Typer(help=text, rich_markup_mode=None, no_args_is_help=True)
+def group(app: typer.Typer, name: str, text: str, *, alone: Callable[[Cli], int | None] | None = None) -> typer.Typer:
+    """Add a group of commands to the command.
+
+    Args:
+        app: The command.
+        name: How the group is called.
+        text: What its help says.
+        alone: What runs where no command of the group is named; default: its help is shown.
+    """
+    made = typer.Typer(help=text, rich_markup_mode=None, no_args_is_help=alone is None)
+    if alone is not None:
+        made.callback(invoke_without_command=True, help=text)(_alone(alone))
     app.add_typer(made, name=name)
     return made
+
+
+def _alone(body: Callable[[Cli], int | None]) -> Callable[..., int | None]:
+    """Give what runs before the commands of a group, or without any."""
+
+    def call(context: typer.Context, *, url: Url = None, as_json: Json = False, debug: Debug = False) -> int | None:
+        if context.invoked_subcommand is None:
+            return body(Cli(url, Output(json_lines=as_json)))
+        if url is not None or as_json or debug:
+            msg = f"--url, --json and --debug stand behind {context.invoked_subcommand!r}, found them before it"
+            raise typer.BadParameter(msg)
+        return None
+
+    return call
 
 
 def actor_or_user(actor: str | None) -> str | None:

@@ -28,6 +28,9 @@ _EXTRAS = {
     "audit": ("cryptography",),
     "parquet": ("pyarrow",),
 }
+_KINDS = {"sqlite": "SQLite", "memory": "SQLite in memory", "postgresql": "PostgreSQL", "postgres": "PostgreSQL"}
+_NOT_MADE = ("submit a task to make one", "no log is here yet")
+_SECRETS = re.compile(r"((?:passw|secret|token|key)\w*\s*=\s*)[^&\s]*", re.IGNORECASE)
 _LIBRARIES = ("SQLAlchemy", "alembic", "pydantic", "orjson", "httpx2", "blinker", "typer")
 
 
@@ -45,7 +48,7 @@ def doctor(cli: Cli) -> int:
     fold, folds = _fold()
     report: dict[str, Mapping[str, object]] = {
         "versions": {**_versions(), "fold": fold},
-        "database": dict(_database(settings.url)),
+        "database": _database(settings.url),
         "settings": _settings(cli, settings),
         "extras": dict(_extras()),
     }
@@ -68,8 +71,8 @@ def version_of(distribution: str) -> str:
 
 
 def masked(url: str) -> str:
-    """Hide the user and password in a URL."""
-    return re.sub(r"//.*@", "//…@", url)
+    """Hide the user and password in a URL, wherever they stand, also in one that cannot be read."""
+    return _SECRETS.sub(r"\1…", re.sub(r"^(\w[\w+.-]*://)?.*@", r"\1…@", url))
 
 
 def _versions() -> dict[str, str]:
@@ -100,29 +103,37 @@ def _fold() -> tuple[str, bool]:
     return text, True
 
 
-def _database(url: str) -> Iterator[tuple[str, object]]:
-    from tasker.log.open import open_store
-
-    yield "url", masked(url)
+def _database(url: str) -> dict[str, object]:
+    """Look at the log; whatever is wrong with it is a finding, no end of the looking."""
+    kind = re.match(r"\w*", url)
+    found: dict[str, object] = {"kind": _KINDS.get(kind[0] if kind else "", "unknown"), "url": masked(url)}
     try:
-        store = open_store(url, check_only=True)
+        found |= _opened(url)
     except TaskerError as error:
-        missing = ("submit a task to make one", "no log is here yet")
-        yield "state", "not made yet" if any(words in str(error) for words in missing) else "unusable"
-        yield "says", str(error)
-        return
-    try:
-        from tasker.log.migrations import REVISIONS
+        found |= {"state": "not made yet" if any(mark in str(error) for mark in _NOT_MADE) else "unusable"}
+        found |= {"says": str(error)}
+    return found
 
+
+def _opened(url: str) -> dict[str, object]:
+    """Open a log that is there and give what is to be known of it."""
+    from tasker.log.migrations import REVISIONS
+    from tasker.log.open import open_store
+    from tasker.log.workers import LIVING
+    from tasker.runtime.membership import seen
+
+    store = open_store(url, check_only=True)
+    try:
+        found: dict[str, object] = {}
         with store.reading() as connection:
             if connection.dialect.name == "sqlite":
-                yield "journal mode", connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+                found |= {"journal mode": connection.exec_driver_sql("PRAGMA journal_mode").scalar()}
             else:
-                yield "server", connection.exec_driver_sql("SHOW server_version").scalar()
-                yield "synchronous_commit", connection.exec_driver_sql("SHOW synchronous_commit").scalar()
-        yield "revision", REVISIONS[-1]
-        yield "head position", store.log.head()
-        yield "state", "ready"
+                found |= {"server": connection.exec_driver_sql("SHOW server_version").scalar()}
+                found |= {"synchronous_commit": connection.exec_driver_sql("SHOW synchronous_commit").scalar()}
+        alive = sum(worker.state in LIVING for worker in seen(store))
+        facts = {"revision": REVISIONS[-1], "head position": store.log.head(), "workers alive": alive}
+        return found | facts | {"state": "ready"}
     finally:
         store.close()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tasker.cli import DONE, FAILED
-from tasker.cli.common import Cli, Folders, command, parse_object, parse_time
+from tasker.cli.common import Cli, Folders, command, parse_object, parse_time, told_once
 
 if TYPE_CHECKING:
     from tasker.app.tasker import Tasker
@@ -117,7 +117,8 @@ def submit(
     if isinstance(fields.get("not_before"), str):
         fields["not_before"] = parse_time(str(fields["not_before"]), "not_before: a time")
     with cli.loaded(definitions) as app:
-        task = app.submit(fields)
+        with told_once():
+            task = app.submit(fields)
         if wait:
             try:
                 task = _ended(app, task, timeout)
@@ -149,7 +150,8 @@ def _ended(app: Tasker, task: Task, timeout: float | None) -> Task:
     from tasker.errors import TaskerError, WaitTimeout
 
     try:
-        app.start()
+        if not any(one.state == "alive" and not one.silent for one in app.workers()):
+            app.start()
     except TaskerError as error:
         if type(error) is not TaskerError:  # the lock of another worker is the one reason that has no type of its own
             raise

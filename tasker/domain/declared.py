@@ -17,7 +17,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 MAX_SECONDS = 100 * 366 * 86_400
 """The longest delay or timeout: a hundred years, so that no due time leaves the calendar."""
 MAX_ATTEMPTS = 2**31 - 1
-EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)+")
+EVENT_NAME = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)+")
 RESERVED_WORDS = frozenset({
     "task", "step", "workflow", "observability", "tasker", "test", "system", "control", "definition", "schedule",
     "signal", "worker", "subscription", "custom", "log",
@@ -133,7 +133,7 @@ def check_name(value: object, what: str, *path: str | int) -> None:
 def check_event_name(name: str, *path: str | int) -> None:
     """Refuse a name that no custom event may have."""
     if not EVENT_NAME.fullmatch(name) or len(name) > _MAX_EVENT_NAME:
-        expected = "a name such as order.fulfilled: words of letters, digits, '_' and '-' with dots between them"
+        expected = "a name such as order.fulfilled: words of a-z, 0-9 and '_' with dots between them"
         raise refused(f"expected as a custom event {expected}; found {shown(name)}", *path)
     first = name.split(".", 1)[0]
     if first in RESERVED_WORDS:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 from tasker.codec.chain import header_bytes, stream_root
 from tasker.errors import TaskerError
 from tasker.fold.link import SALT, linker
-from tasker.log.port import Appended, IdentityTaken, VersionConflict
+from tasker.log.limits import Limits
+from tasker.log.port import Appended, Fenced, IdentityTaken, LimitReached, VersionConflict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tasker.codec.rows import NewEvent, StreamHeader
     from tasker.domain.work import WorkItem
+    from tasker.log.limits import Holder
     from tasker.log.port import Append, AppendResult
 
 FIRST_CUSTOM_CODE = 1000
@@ -70,6 +72,12 @@ class Facts(Protocol):
 
     def last_code(self) -> int:
         """Give the largest code of a type; 0 where there is none."""
+
+    def lives(self, worker_id: str) -> bool:
+        """Tell whether a worker is alive or draining."""
+
+    def holders(self, scope: str) -> Iterable[Holder]:
+        """Give the rows of a scope under a limit, stale ones too."""
 
 
 class Known:
@@ -133,6 +141,8 @@ class Group:
         types: The names of the new codes.
         codes: The new codes of custom types.
         guards: The versions that guards had before this group.
+        living: Workers that were looked at, and whether they live.
+        limits: Places under limits; None for a group that asks for none.
         rows: The new rows of `events`, as the linker gives them.
         work: The last word on every item of live work; None for one that goes.
         erased: Streams, and the version up to which their payloads go.
@@ -160,20 +170,18 @@ class Group:
         self.erased: list[tuple[bytes, int]] = []
         self._identities: dict[bytes, bytes] = {}
         self.guards: dict[bytes, int] = {}
+        self.living: dict[str, bool] = {}
+        self.limits: Limits | None = None
         self.codes: dict[str, int] = {}
 
     def add(self, append: Append) -> AppendResult:
         """Take the next append in, or say why it lost."""
         stream_id, expected = append.stream_id, append.expected_version
         version, previous = self._end(stream_id)
-        if version != expected:
-            return VersionConflict(version)
-        if append.guard is not None and self._guarding(append.guard[0]) != append.guard[1]:
-            return VersionConflict(self._guarding(append.guard[0]))
+        lost = self._loss(append, version)
+        if lost is not None:
+            return lost
         if append.header is not None:
-            owner = self._owner(append.header.identity)
-            if owner is not None:
-                return IdentityTaken(owner)
             previous = self._start(stream_id, append.header)
         first = self.position + 1
         self._take(append, previous)
@@ -183,7 +191,37 @@ class Group:
             self.work[stream_id, step] = item
         if append.erase:
             self.erased.append((stream_id, expected))
+        if self.limits is not None:
+            self.limits.take(append)
         return Appended(first, self.position)
+
+    def _loss(self, append: Append, version: int) -> AppendResult | None:
+        """Say why an append to a stream at this version loses, or None if it wins; a dead worker loses first."""
+        if append.worker is not None and not self._lives(append.worker):
+            return Fenced(append.worker)
+        if version != append.expected_version:
+            return VersionConflict(version)
+        if append.guard is not None and self._guarding(append.guard[0]) != append.guard[1]:
+            return VersionConflict(self._guarding(append.guard[0]))
+        if append.header is not None:
+            owner = self._owner(append.header.identity)
+            if owner is not None:
+                return IdentityTaken(owner)
+        return self._over(append) if append.holdings else None
+
+    def _over(self, append: Append) -> LimitReached | None:
+        """Look for places under limits; the first scope without one decides."""
+        if self.limits is None:
+            self.limits = Limits(self._facts.holders, self.work)
+        scope = self.limits.full(append)
+        return None if scope is None else LimitReached(scope)
+
+    def _lives(self, worker_id: str) -> bool:
+        """Tell whether a worker lives; many appends of a group share one look."""
+        found = self.living.get(worker_id)
+        if found is None:
+            found = self.living[worker_id] = self._facts.lives(worker_id)
+        return found
 
     def _end(self, stream_id: bytes) -> tuple[int, bytes]:
         """Give version and hash of the last event of a stream; version 0 where there is none."""

@@ -37,6 +37,20 @@ def file_system(path: Path, mounts: str) -> str:
 class MemoryLock:
     """The lock of a log in memory, which no other process can see: always free."""
 
+    exclusive = True
+
+    def acquire(self) -> None:
+        """Take the lock."""
+
+    def release(self) -> None:
+        """Give the lock back."""
+
+
+class SharedLock:
+    """The lock of a log on which any number of runners may work: always free, and proves nothing."""
+
+    exclusive = False
+
     def acquire(self) -> None:
         """Take the lock."""
 
@@ -46,6 +60,8 @@ class MemoryLock:
 
 class FileLock:
     """An exclusive lock of the operating system on a file, with the holder's process id in it."""
+
+    exclusive = True
 
     def __init__(self, path: Path) -> None:
         """Take the path of the file; nothing is locked yet."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasker.errors import TaskerError
+from tasker.log.revision import FORMAT
 
 if TYPE_CHECKING:
     from tasker.log.port import Store
@@ -44,19 +45,27 @@ def open_store(url: str, *, check_only: bool = False, direct_url: str | None = N
     return store
 
 
-def upgrade_store(url: str) -> None:
+def upgrade_store(url: str, *, finish: bool = False) -> None:
     """Make the log of a URL, or bring it to the form of this release.
+
+    Args:
+        url: Where it is.
+        finish: True to have written, from now on, what only this release and later ones can read.
 
     Raises:
         TaskerError: No adapter takes this URL, or its extra is not installed.
         LogUnavailable: It cannot be done, and the database is as it was.
     """
+    from sqlalchemy import text  # noqa: PLC0415 - slow to import
+
     if _is_postgres(url):
         _postgres(url, None).upgrade()
-        return
     store = open_store(url)
     try:
         store.log.head()
+        if finish:
+            with store.transaction() as connection:
+                connection.execute(text("UPDATE log_head SET format = :new WHERE format < :new"), {"new": FORMAT})
     finally:
         store.close()
 
@@ -80,7 +89,7 @@ def _postgres(url: str, direct_url: str | None) -> PostgresStore:
 def _path(url: str) -> Path | None:
     """Read the path of a file from a URL; None means memory."""
     scheme, found, rest = url.partition("://")
-    shown = re.sub(r"//.*@", "//…@", url)
+    shown = re.sub(r"^(\w[\w+.-]*://)?\S*@", r"\1…@", re.sub(r"(passw\w*=)[^\s&]+", r"\1…", url))
     if not found:
         msg = f"log URL {shown!r}: expected scheme://…. {_WORKS}."
         raise TaskerError(msg)

@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 
     from tasker.domain.work import WorkChange, WorkItem
     from tasker.fold.columns import HeadPage, Heads, LinkPage
+    from tasker.log.workers import Workers
+
+
+class Holding(NamedTuple):
+    """A place under a limit, taken by an attempt with its start and kept while the live work has it running.
+
+    Attributes:
+        scope: What is limited, such as `system:shop`.
+        most: How many attempts may run in this scope, over all workers.
+        step: Ordinal of the step.
+        attempt: The attempt that starts.
+    """
+
+    scope: str
+    most: int
+    step: int
+    attempt: int
 
 
 class Append(NamedTuple):
@@ -32,6 +49,8 @@ class Append(NamedTuple):
         work: What changes in the live work of this stream, in the same transaction.
         erase: True to set payload and salt of all earlier events of the stream to NULL in the same transaction.
         guard: Another stream and the version it must still have (0: no such stream); else this append loses.
+        worker: The worker that starts or reports attempts with this append, which loses unless that worker lives.
+        holdings: Places under limits for what it starts; it loses where one is not free.
     """
 
     stream_id: bytes
@@ -42,6 +61,8 @@ class Append(NamedTuple):
     work: Sequence[WorkChange] = ()
     erase: bool = False
     guard: tuple[bytes, int] | None = None
+    worker: str | None = None
+    holdings: Sequence[Holding] = ()
 
 
 class Appended(NamedTuple):
@@ -63,7 +84,19 @@ class IdentityTaken(NamedTuple):
     stream_id: bytes
 
 
-AppendResult = Appended | VersionConflict | IdentityTaken
+class Fenced(NamedTuple):
+    """Nothing was appended: the worker does not live any more."""
+
+    worker_id: str
+
+
+class LimitReached(NamedTuple):
+    """Nothing was appended: as many attempts as may run in this scope."""
+
+    scope: str
+
+
+AppendResult = Appended | VersionConflict | IdentityTaken | Fenced | LimitReached
 
 
 class Columns(Protocol):
@@ -137,16 +170,54 @@ class EventLog(Columns, Protocol):
         """Give the stored bytes of a definition, or None."""
 
 
-class LiveWork(Protocol):
+Found = tuple[bytes, "WorkItem"]
+"""An item of live work and the stream it belongs to."""
+
+Place = tuple[int, bytes, int]
+"""Where a ready item stands in the order: rank, stream and step."""
+
+Share = tuple[int, int]
+"""Which of how many equal shares of all streams, from 0; told by the last byte of the stream's id."""
+
+
+class Running(Protocol):
+    """What runs, as the live work has it."""
+
+    def orphans(self) -> list[Found]:
+        """Read running items whose worker does not live."""
+
+    def held_by(self, worker_id: str) -> list[Found]:
+        """Read the running items of a worker."""
+
+    def holders(self, scopes: Sequence[str]) -> list[tuple[str, bytes, int]]:
+        """Read who holds places under limits, as (scope, stream, step)."""
+
+
+class LiveWork(Running, Protocol):
     """The disposable index of what waits or runs; written by `EventLog.append`, rebuilt from the log."""
 
-    def all(self) -> Iterator[tuple[bytes, WorkItem]]:
+    def all(self) -> Iterator[Found]:
         """Read every item, with the id of its stream."""
 
     def of(self, stream_id: bytes) -> list[WorkItem]:
         """Read the items of one stream."""
 
-    def replace(self, items: Iterable[tuple[bytes, WorkItem]]) -> None:
+    def ready(self, *, after: Place | None, limit: int, share: Share | None = None) -> list[Found]:
+        """Read ready items without a due time, best rank first, then by stream and step.
+
+        Args:
+            after: The place of the last item of the page before; None for the first page.
+            limit: How many at most.
+            share: Only streams of this share.
+        """
+
+    def timers(self, *, before: int, limit: int) -> list[Found]:
+        """Read items of every kind whose due time is earlier than `before` (microseconds), earliest first."""
+
+    def at(self, places: Sequence[tuple[bytes, int]]) -> list[Found]:
+        """Read the items of some streams and steps, in any order; what has none is left out."""
+
+    def replace(self, items: Iterable[Found]) -> None:
         """Throw everything away and store these items, in one transaction."""
 
 
@@ -192,7 +263,11 @@ class Shared(Protocol):
 
 
 class RunnerLock(Protocol):
-    """Proves that no other runner works on this log."""
+    """Proves, where a store lets in one runner at a time, that no other works on this log."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Say whether holding it proves every other worker of this log dead."""
 
     def acquire(self) -> None:
         """Take the lock at once.
@@ -213,7 +288,7 @@ class Signals(Protocol):
         """Give how often a waiter looks, whether hints come or not."""
 
     def listen(self, heard: Callable[[], None]) -> None:
-        """Call a function when the log may have grown, from any thread; it must return at once."""
+        """Call a function when others may have appended, from any thread; it must return at once."""
 
     def close(self) -> None:
         """Give no more hints; safe to repeat."""
@@ -250,6 +325,10 @@ class Store(Transactions, Protocol):
     @property
     def work(self) -> LiveWork:
         """Give the live work."""
+
+    @property
+    def workers(self) -> Workers:
+        """Give the workers."""
 
     @property
     def checkpoints(self) -> Checkpoints:

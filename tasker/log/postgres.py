@@ -6,14 +6,16 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasker.errors import LogUnavailable
-from tasker.log.lock import MemoryLock
+from tasker.log.lock import SharedLock
 from tasker.log.postgres_append import Appender
-from tasker.log.postgres_beside import PostgresArchive, PostgresCheckpoints, PostgresLiveWork
+from tasker.log.postgres_beside import PostgresArchive, PostgresCheckpoints
 from tasker.log.postgres_columns import PostgresColumns
 from tasker.log.postgres_connect import Database
 from tasker.log.postgres_read import Reader
 from tasker.log.postgres_schema import upgrade
 from tasker.log.postgres_signals import POLL_SECONDS, Listener, Notifier
+from tasker.log.postgres_work import PostgresLiveWork
+from tasker.log.postgres_workers import PostgresWorkers
 from tasker.log.signals import Polling
 
 if TYPE_CHECKING:
@@ -134,6 +136,7 @@ class PostgresStore:
         self._columns = PostgresColumns(self._database, reader)
         self.log = PostgresLog(self._database, reader, self._columns)
         self.work = PostgresLiveWork(self._database)
+        self.workers = PostgresWorkers(self._database)
         self.checkpoints = PostgresCheckpoints(self._database)
         self.archive = PostgresArchive(self._database, reader)
         self._engine: Engine | None = None
@@ -164,14 +167,14 @@ class PostgresStore:
 
     def runner_lock(self) -> RunnerLock:
         """Give a lock that is always free: any number of workers may run here."""
-        return MemoryLock()
+        return SharedLock()
 
     def signals(self) -> Signals:
         """Give the hints that the log has grown."""
         with self._making:
             if self._signals is None:
-                pooled = self._direct.address.pooled
-                self._signals = Polling(POLL_SECONDS) if pooled else Listener(self._direct, self.log.channel)
+                pooled, own = self._direct.address.pooled, self.log.notifier.name
+                self._signals = Polling(POLL_SECONDS) if pooled else Listener(self._direct, self.log.channel, own)
             return self._signals
 
     def transaction(self, *, durable: bool = True) -> AbstractContextManager[Connection]:

@@ -16,9 +16,10 @@ import psycopg
 from tasker.errors import LogUnavailable
 from tasker.log.group import Group, Known, check
 from tasker.log.port import Appended
-from tasker.log.postgres_connect import COMMIT, begin
+from tasker.log.postgres_connect import COMMIT, LOCK_HEAD, NEW_TOKEN, TOKEN_BYTES, begin
 from tasker.log.postgres_errors import lost, unavailable
-from tasker.log.postgres_group import Head, Remembered, Stored, Unremembered, look, write
+from tasker.log.postgres_group import Head, Remembered, Stored, Unremembered, hold, look, write
+from tasker.log.postgres_pack import Bytea
 from tasker.log.postgres_pipe import Statement, run
 
 if TYPE_CHECKING:
@@ -33,10 +34,8 @@ SETTLE_SECONDS = 10.0
 
 _PAUSE = 0.05
 _ALONE = 3  # so many appends in a row that found nobody else's, and the next one relies on memory
-_TOKEN = 16
 _NOWHERE = Head(-1, b"")
 _TRUE = b"\1"
-_LOCK = Statement(b"SELECT 1 FROM log_head FOR UPDATE")
 
 
 class _Lost(Exception):
@@ -53,6 +52,7 @@ class Appender:
         self._known = Known()
         self._head = _NOWHERE
         self._absent: set[bytes] = set()
+        self._living: set[str] = set()
         self._unmoved = 0
 
     def append(self, batch: Sequence[Append]) -> list[AppendResult]:
@@ -73,12 +73,13 @@ class Appender:
     def _attempt(self, batch: Sequence[Append]) -> list[AppendResult]:
         """Append in one transaction; whatever fails, nothing remembered survives."""
         known, self._known = self._known, Known()
-        absent, self._absent = self._absent, set()
+        facts = Remembered(batch, self._absent, self._living)
+        self._absent, self._living = set(), set()
         head, self._head = self._head, _NOWHERE
         connection = self._database.writer()
-        done = self._swift(connection, batch, known, head, absent) if self._unmoved >= _ALONE else None
+        done = self._swift(connection, batch, known, head, facts) if self._unmoved >= _ALONE else None
         if done is None:
-            done = self._careful(connection, batch, known, head)
+            done = self._careful(connection, batch, known, head, facts)
         results, group = done
         self._known = known
         for stream_id, header in group.headers.items():
@@ -86,10 +87,10 @@ class Appender:
         return results
 
     def _swift(
-        self, connection: Connection, batch: Sequence[Append], known: Known, head: Head, absent: set[bytes]
+        self, connection: Connection, batch: Sequence[Append], known: Known, head: Head, facts: Remembered
     ) -> tuple[list[AppendResult], Group] | None:
         """Append from memory in one round trip; None if memory does not suffice, or somebody else has written."""
-        group = Group(Remembered(batch, absent), known, head.position)
+        group = Group(facts, known, head.position)
         try:
             results = [group.add(append) for append in batch]
         except Unremembered:
@@ -99,11 +100,11 @@ class Appender:
         if not self._write(connection, group, head, begun=False):
             self._unmoved = 0
             return None
-        self._learn(known, group, absent)
+        self._learn(known, group, facts.absent, facts.living)
         return results, group
 
     def _careful(
-        self, connection: Connection, batch: Sequence[Append], known: Known, head: Head
+        self, connection: Connection, batch: Sequence[Append], known: Known, head: Head, facts: Remembered
     ) -> tuple[list[AppendResult], Group]:
         """Lock the head, look at everything that matters, decide, append."""
         stored = self._look(connection, batch, known)
@@ -124,7 +125,7 @@ class Appender:
         elif not self._write(connection, group, stored.head, begun=True):
             msg = f"{self._database.where}: the head of the log moved under the lock; something bypasses it."
             raise LogUnavailable(msg)
-        self._learn(known, group, set())
+        self._learn(known, group, set(), facts.living if stored.head == head else set())
         return results, group
 
     def _look(self, connection: Connection, batch: Sequence[Append], known: Known) -> Stored:
@@ -144,10 +145,11 @@ class Appender:
             _Lost: The connection was lost, and the group is not in the log and never will be.
             LogUnavailable: The connection was lost, and nobody can say.
         """
-        token = os.urandom(_TOKEN)
+        token = os.urandom(TOKEN_BYTES)
         before = () if begun else begin(connection)
+        holds = () if group.limits is None else (hold(group.limits),)
         try:
-            written = run(connection, *before, write(group, head, token), COMMIT)[-2].get_value(0, 0) == _TRUE
+            results = run(connection, *before, write(group, head, token), *holds, COMMIT)
         except psycopg.Error as error:
             if not lost(connection):
                 connection.rollback()
@@ -156,6 +158,7 @@ class Appender:
                 raise _Lost from error
             self._head, self._unmoved = _NOWHERE, 0
             return True
+        written = results[len(before)].get_value(0, 0) == _TRUE
         if written:
             self._head = Head(group.position, token)
         return written
@@ -176,16 +179,16 @@ class Appender:
         """Look for an event behind the lock of the head; a new token voids whatever is still under way."""
         connection = self._database.connect()
         try:
-            run(connection, *begin(connection), _LOCK)
+            run(connection, *begin(connection), LOCK_HEAD)
             found = connection.execute("SELECT 1 FROM events WHERE event_id = %s", (event_id,)).fetchone()
             if found is None:
-                connection.execute("UPDATE log_head SET token = %s", (os.urandom(_TOKEN),))
-                connection.execute("COMMIT")
+                run(connection, Statement(NEW_TOKEN, [Bytea(os.urandom(TOKEN_BYTES))]), COMMIT)
             return found is not None
         finally:
             connection.close()
 
-    def _learn(self, known: Known, group: Group, absent: set[bytes]) -> None:
+    def _learn(self, known: Known, group: Group, absent: set[bytes], living: set[str]) -> None:
         """Remember what is in the log now."""
         known.learn(group)
         self._absent = (absent | {key for key, version in group.guards.items() if not version}) - group.headers.keys()
+        self._living = living | {worker_id for worker_id, lives in group.living.items() if lives}

@@ -1,59 +1,15 @@
-"""What lives beside the log on PostgreSQL: live work, checkpoints, and what an auditor reads."""
+"""What lives beside the log on PostgreSQL: checkpoints, and what an auditor reads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasker.domain.work import WorkItem, WorkKind
-from tasker.log.postgres_pack import WORK, pack
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tasker.codec.rows import StreamHeader
     from tasker.log.postgres_connect import Database
     from tasker.log.postgres_read import Reader
-
-_ITEM = "SELECT stream_id, step, kind, due, rank, attempt, worker_id FROM live_work "
-_REPLACE = (
-    "INSERT INTO live_work (stream_id, step, kind, due, rank, attempt, worker_id) "
-    "SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s)"
-)
-_AT_ONCE = 10_000
-
-
-class PostgresLiveWork:
-    """The live work; see `tasker.log.port.LiveWork`."""
-
-    def __init__(self, database: Database) -> None:
-        """Take the database."""
-        self._database = database
-
-    def all(self) -> Iterator[tuple[bytes, WorkItem]]:
-        """Read every item, with the id of its stream."""
-        return iter(self._items("ORDER BY stream_id, step"))
-
-    def of(self, stream_id: bytes) -> list[WorkItem]:
-        """Read the items of one stream."""
-        return [item for _, item in self._items("WHERE stream_id = %s ORDER BY step", stream_id)]
-
-    def replace(self, items: Iterable[tuple[bytes, WorkItem]]) -> None:
-        """Throw everything away and store these items, in one transaction; appends wait meanwhile."""
-        rows = [(stream_id, *item) for stream_id, item in items]
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM live_work")
-            for start in range(0, len(rows), _AT_ONCE):
-                packed = pack(WORK, rows[start : start + _AT_ONCE])
-                connection.execute(_REPLACE, packed, binary=True)
-
-    def _items(self, where: str, *values: object) -> list[tuple[bytes, WorkItem]]:
-        """Read items."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_ITEM + where, values, binary=True).fetchall()
-        return [
-            (stream_id, WorkItem(step, WorkKind(kind), due, rank, attempt, worker_id))
-            for stream_id, step, kind, due, rank, attempt, worker_id in rows
-        ]
 
 
 class PostgresCheckpoints:

@@ -35,6 +35,10 @@ TRANSACTION_SECONDS = 30
 """How long a whole transaction of an append may take, on a server that can tell (PostgreSQL 17 and newer)."""
 
 COMMIT = Statement(b"COMMIT")
+LOCK_HEAD = Statement(b"SELECT 1 FROM log_head FOR UPDATE")
+NEW_TOKEN = b"UPDATE log_head SET token = $1"
+TOKEN_BYTES = 16
+
 _BEGIN = Statement(b"BEGIN ISOLATION LEVEL READ COMMITTED")
 _LIMITS = {
     "lock_timeout": LOCK_SECONDS,

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
 
     from tasker.log.group import Group, Known
+    from tasker.log.limits import Holder, Limits
     from tasker.log.port import Append
     from tasker.log.postgres_pack import Packed
 
-_LOOK = b"SELECT kind, key, number, value FROM tasker_look_1($1, $2, $3, $4)"
+_LOOK = b"SELECT kind, key, number, value FROM tasker_look_2($1, $2, $3, $4, $5, $6)"
 _EVENT_KINDS = (
     byteas, integers, byteas, integers, integers, bigints, integers, integers, bigints, texts, byteas, byteas, byteas,
     byteas, byteas, byteas, byteas,
@@ -26,7 +27,10 @@ _STREAM_KINDS = (byteas, texts, texts, texts, byteas, texts, byteas)
 _PAIRS = ((byteas, byteas), (integers, texts), (byteas, integers))
 _PARAMETERS = 3 + len(_EVENT_KINDS) + len(_STREAM_KINDS) + len(WORK) + 2 * (len(_PAIRS) + 1)
 _APPEND = f"SELECT tasker_append_1({', '.join(f'${number}' for number in range(1, _PARAMETERS + 1))})".encode()
-_HEAD, _END, _OWNER, _DEFINITION, _TYPE = range(5)
+_HOLD = b"SELECT tasker_hold_2($1, $2, $3, $4, $5, $6, $7)"
+_FREED, _TAKEN = (texts, byteas, integers), (texts, byteas, integers, integers)
+_HEAD, _END, _OWNER, _DEFINITION, _TYPE, _WORKER, _HOLDER, _STALE = range(8)
+_HALF, _LOW = 32, 0xFFFF_FFFF
 
 
 class Unremembered(Exception):
@@ -44,10 +48,15 @@ class Remembered:
     """The log from memory, good as long as nobody else has written; see `tasker.log.group.Facts`.
 
     What cannot be remembered, because it should not exist, is looked at by the call that writes.
+
+    Attributes:
+        absent: Streams that are known not to exist.
+        living: Workers that are known to live.
     """
 
-    def __init__(self, batch: Sequence[Append], absent: set[bytes]) -> None:
-        """Take what is to be appended, and streams that are known not to exist."""
+    def __init__(self, batch: Sequence[Append], absent: set[bytes], living: set[str]) -> None:
+        """Take what is to be appended, streams that are known not to exist, and workers that are known to live."""
+        self.absent, self.living = absent, living
         self._absent = absent.union(append.stream_id for append in batch if append.header is not None)
 
     def end(self, stream_id: bytes) -> tuple[int, bytes] | None:
@@ -76,6 +85,16 @@ class Remembered:
         """Remember no code beside those in `Known`."""
         raise Unremembered
 
+    def lives(self, worker_id: str) -> bool:
+        """Give True for a worker that lived as of the head; whoever ends one changes the token of the head."""
+        if worker_id in self.living:
+            return True
+        raise Unremembered(worker_id)
+
+    def holders(self, scope: str) -> list[Holder]:
+        """Remember no places under limits."""
+        raise Unremembered(scope)
+
 
 class Stored:
     """The log as it was found under the lock; see `tasker.log.group.Facts`."""
@@ -88,6 +107,8 @@ class Stored:
         self._owners: dict[bytes, bytes] = {}
         self._definitions: set[bytes] = set()
         self._names: dict[int, str] = {}
+        self._living: set[str] = set()
+        self._holders: dict[str, list[Holder]] = {}
         for row in range(found.ntuples):
             kind, key, number, value = (found.get_value(row, column) or b"" for column in range(4))
             self._take(int.from_bytes(kind, "big"), key, int.from_bytes(number, "big", signed=True), value)
@@ -103,8 +124,13 @@ class Stored:
             self._owners[key] = value
         elif kind == _DEFINITION:
             self._definitions.add(key)
-        else:
+        elif kind == _TYPE:
             self._names[number] = key.decode()
+        elif kind == _WORKER:
+            self._living.add(key.decode())
+        else:
+            holder = value, number >> _HALF, number & _LOW, kind == _HOLDER
+            self._holders.setdefault(key.decode(), []).append(holder)
 
     def end(self, stream_id: bytes) -> tuple[int, bytes] | None:
         """Give version and hash of the last event of a stream, or None."""
@@ -130,6 +156,14 @@ class Stored:
         """Give the largest code of a type; 0 where there is none."""
         return max(self._names, default=0)
 
+    def lives(self, worker_id: str) -> bool:
+        """Tell whether a worker is alive or draining."""
+        return worker_id in self._living
+
+    def holders(self, scope: str) -> list[Holder]:
+        """Give the rows of a scope under a limit, stale ones too."""
+        return self._holders.get(scope, [])
+
 
 def look(batch: Sequence[Append], known: Known) -> Statement:
     """Give the statement that locks the head and finds all that appends need; `Stored` takes its result."""
@@ -138,7 +172,10 @@ def look(batch: Sequence[Append], known: Known) -> Statement:
     identities = [one.header.identity for one in batch if one.header is not None and one.header.identity is not None]
     digests = {one.definition[0] for one in batch if one.definition is not None} - known.definitions
     types = Boolean(b"\0" if all(_named(append, known) for append in batch) else b"\1")
-    return Statement(_LOOK, (byteas(list(streams)), byteas(identities), byteas(list(digests)), types))
+    workers = texts(list({append.worker for append in batch if append.worker is not None}))
+    scopes = texts(list({holding.scope for append in batch for holding in append.holdings}))
+    values = byteas(list(streams)), byteas(identities), byteas(list(digests)), types, workers, scopes
+    return Statement(_LOOK, values)
 
 
 def _named(append: Append, known: Known) -> bool:
@@ -173,3 +210,9 @@ def write(group: Group, head: Head, token: bytes) -> Statement:
         *pack(_PAIRS[2], group.erased),
     ]
     return Statement(_APPEND, values)
+
+
+def hold(limits: Limits) -> Statement:
+    """Give the statement that stores who took places under limits, and removes the rows of those that hold none."""
+    taken = [(*key, attempt) for key, attempt in limits.taken.items()]
+    return Statement(_HOLD, (*pack(_FREED, list(limits.freed)), *pack(_TAKEN, taken)))

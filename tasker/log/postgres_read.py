@@ -23,13 +23,19 @@ _EVENTS = (
 _STREAM = _EVENTS + "WHERE stream_id = %s AND version > %s ORDER BY version LIMIT %s"
 _TAIL = _EVENTS + "WHERE position > %s ORDER BY position LIMIT %s"
 _AT = _EVENTS + "WHERE position = ANY (%s) ORDER BY position"
-# The positions come from an index alone; without MATERIALIZED the limit would lead to reading the whole log backwards.
-_TAIL_OF = (
-    "WITH theirs AS MATERIALIZED (SELECT position FROM events WHERE stream_id = ANY (%s) AND position > %s), "
-    "chosen AS MATERIALIZED (SELECT position FROM theirs ORDER BY position LIMIT %s) "
-    + _EVENTS
-    + "WHERE position IN (SELECT position FROM chosen) ORDER BY position"
-)
+# The positions come from an index alone. Each OFFSET 0 leaves the planner nothing but to look up stream by stream, then
+# event by event: where it does not know how long streams are, as on a log that has grown since it was analysed, it
+# would read the whole log instead.
+_TAIL_OF = f"""
+WITH theirs AS MATERIALIZED (
+    SELECT found.position FROM unnest(%s) AS wanted (stream_id) CROSS JOIN LATERAL (
+        SELECT position FROM events WHERE events.stream_id = wanted.stream_id OFFSET 0
+    ) AS found WHERE found.position > %s
+), chosen AS MATERIALIZED (SELECT position FROM theirs ORDER BY position LIMIT %s)
+SELECT found.* FROM chosen CROSS JOIN LATERAL (
+    {_EVENTS} WHERE events.position = chosen.position OFFSET 0
+) AS found ORDER BY found.position
+"""
 _HEADER_COLUMNS = "namespace, task_name, task_version, definition_digest, correlation_id, identity"
 _HEADER = f"SELECT {_HEADER_COLUMNS} FROM streams WHERE stream_id = %s"
 _HEADERS = f"SELECT stream_id, {_HEADER_COLUMNS} FROM streams WHERE stream_id > %s ORDER BY stream_id LIMIT %s"

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from tasker.errors import LogUnavailable
 from tasker.log.migrations import REVISIONS
-from tasker.log.sqlite_schema import FORMAT
+from tasker.log.revision import FORMAT, is_current
 
 if TYPE_CHECKING:
     import psycopg
@@ -42,8 +42,8 @@ def check(connection: psycopg.Connection[TupleRow], where: str) -> None:
     made, others = check_server(connection.execute(_SERVER).fetchone(), where)
     if not made:
         raise LogUnavailable(_foreign(where) if others else f"{where}: no log is here yet. Run `tasker db upgrade`.")
-    revision = check_revision(connection.execute(_REVISION).fetchone(), where)
-    if revision != REVISIONS[-1]:
+    form, revision = form_of(connection.execute(_REVISION).fetchone(), where)
+    if not is_current(form, revision, where):
         msg = f"{where}: the log has revision {revision}, expected {REVISIONS[-1]}. Run `tasker db upgrade`."
         raise LogUnavailable(msg)
 
@@ -76,23 +76,16 @@ def check_server(row: tuple[object, ...] | None, where: str) -> tuple[bool, bool
     return bool(made), bool(revisions)
 
 
-def check_revision(row: tuple[object, ...] | None, where: str) -> str:
-    """Give the revision of a log.
+def form_of(row: tuple[object, ...] | None, where: str) -> tuple[int, str]:
+    """Give format and revision of a log.
 
     Raises:
-        LogUnavailable: It is newer than this release, or the log has lost its head.
+        LogUnavailable: The log has lost its head.
     """
     if row is None or row[1] is None:
         msg = f"{where}: the log has lost its head. Restore a backup."
         raise LogUnavailable(msg)
-    form, revision = int(str(row[0])), str(row[1])
-    if form > FORMAT or revision not in REVISIONS:
-        msg = (
-            f"{where}: written by a newer release of Tasker (format {form}, revision {revision}; this release knows "
-            f"format {FORMAT}, revision {REVISIONS[-1]}). Install that release, or name another database."
-        )
-        raise LogUnavailable(msg)
-    return revision
+    return int(str(row[0])), str(row[1])
 
 
 def upgrade(database: Database) -> None:
@@ -127,7 +120,7 @@ def _upgrade(through: Through, where: str) -> None:
     made, others = check_server(tuple(sql(_SERVER).one()), where)
     if made:
         row = sql(_REVISION).one_or_none()
-        if check_revision(None if row is None else tuple(row), where) == REVISIONS[-1]:
+        if is_current(*form_of(None if row is None else tuple(row), where), where):
             return
     elif others:
         raise LogUnavailable(_foreign(where))

@@ -6,6 +6,7 @@ A NOTIFY inside of an append would make all commits of the server wait for each 
 from __future__ import annotations
 
 import logging
+import secrets
 import select
 import socket
 from threading import Condition, Lock, Thread
@@ -31,10 +32,11 @@ _logger = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Says that the log has grown; its thread starts with the first append."""
+    """Says that the log has grown, and under which name; its thread starts with the first append."""
 
     def __init__(self, database: Database, channel: Callable[[], str]) -> None:
         """Take the database, and what gives the name of the channel."""
+        self.name = secrets.token_hex(8)
         self._database = database
         self._channel = channel
         self._changed = Condition()
@@ -80,7 +82,7 @@ class Notifier:
         try:
             if connection is None or lost(connection):
                 connection = self._database.connect()
-            connection.execute(f"NOTIFY {self._channel()}")
+            connection.execute(f"NOTIFY {self._channel()}, '{self.name}'")
         except (psycopg.Error, TaskerError) as error:
             _logger.debug("no hint was sent: %s", error)
             return None
@@ -92,8 +94,15 @@ class Listener:
 
     poll_seconds = POLL_SECONDS
 
-    def __init__(self, database: Database, channel: Callable[[], str]) -> None:
-        """Take the database to listen on, without a pooler, and what gives the name of the channel."""
+    def __init__(self, database: Database, channel: Callable[[], str], own: str) -> None:
+        """Take the database to listen on, and whose hints are not news.
+
+        Args:
+            database: The database, without a pooler in front.
+            channel: Gives the name of the channel.
+            own: The name under which this store says hints itself.
+        """
+        self._own = own
         self._database = database
         self._channel = channel
         self._starting = Lock()
@@ -138,7 +147,7 @@ class Listener:
                 ready, _, _ = select.select([connection.fileno(), self._closed.fileno()], [], [])
                 if self._closed.fileno() in ready:
                     return
-                if list(connection.notifies(timeout=0)):
+                if any(hint.payload != self._own for hint in connection.notifies(timeout=0)):
                     self._tell()
         finally:
             connection.close()

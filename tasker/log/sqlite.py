@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from tasker.log.lock import FileLock, MemoryLock
 from tasker.log.signals import Polling
 from tasker.log.sqlite_append import Appender
-from tasker.log.sqlite_beside import SqliteArchive, SqliteCheckpoints, SqliteLiveWork
+from tasker.log.sqlite_beside import SqliteArchive, SqliteCheckpoints
 from tasker.log.sqlite_columns import SqliteColumns
 from tasker.log.sqlite_connect import Database
 from tasker.log.sqlite_read import Reader
+from tasker.log.sqlite_work import SqliteLiveWork
+from tasker.log.sqlite_workers import SqliteWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,6 +120,7 @@ class SqliteStore:
         self._columns = SqliteColumns(self._database, reader)
         self.log = SqliteLog(self._database, reader, self._columns)
         self.work = SqliteLiveWork(self._database)
+        self.workers = SqliteWorkers(self._database)
         self.checkpoints = SqliteCheckpoints(self._database)
         self.archive = SqliteArchive(self._database, reader)
         self._engine: Engine | None = None

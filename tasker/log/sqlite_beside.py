@@ -1,54 +1,15 @@
-"""What lives beside the log on SQLite: live work, checkpoints, and what an auditor reads."""
+"""What lives beside the log on SQLite: checkpoints, and what an auditor reads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasker.domain.work import WorkItem, WorkKind
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tasker.codec.rows import StreamHeader
     from tasker.log.sqlite_connect import Database
     from tasker.log.sqlite_read import Reader
-
-_ITEM = "SELECT stream_id, step, kind, due, rank, attempt, worker_id FROM live_work "
-_KINDS = {kind.value: kind for kind in WorkKind}
-_ItemRow = tuple[bytes, int, int, int | None, int, int, str | None]
-
-
-def _item(row: _ItemRow) -> WorkItem:
-    """Turn a row into an item."""
-    _, step, kind, due, rank, attempt, worker_id = row
-    return WorkItem(step, _KINDS.get(kind) or WorkKind(kind), due, rank, attempt, worker_id)
-
-
-class SqliteLiveWork:
-    """The live work; see `tasker.log.port.LiveWork`."""
-
-    def __init__(self, database: Database) -> None:
-        """Take the database."""
-        self._database = database
-
-    def all(self) -> Iterator[tuple[bytes, WorkItem]]:
-        """Read every item, with the id of its stream."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_ITEM + "ORDER BY stream_id, step").fetchall()
-        return ((row[0], _item(row)) for row in rows)
-
-    def of(self, stream_id: bytes) -> list[WorkItem]:
-        """Read the items of one stream."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_ITEM + "WHERE stream_id = ? ORDER BY step", (stream_id,)).fetchall()
-        return [_item(row) for row in rows]
-
-    def replace(self, items: Iterable[tuple[bytes, WorkItem]]) -> None:
-        """Throw everything away and store these items, in one transaction."""
-        rows = [(stream_id, *item) for stream_id, item in items]
-        with self._database.translated(), self._database.transaction() as connection:
-            connection.execute("DELETE FROM live_work")
-            connection.executemany("INSERT INTO live_work VALUES (?,?,?,?,?,?,?)", rows)
 
 
 class SqliteCheckpoints:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from tasker.log import group
 from tasker.log.group import FIRST_CUSTOM_CODE, Known
+from tasker.log.worker_rows import LIVES
 
 if TYPE_CHECKING:
     import sqlite3
+
+    from tasker.log.limits import Holder, Limits
 
 __all__ = ["Group", "Known"]
 
@@ -20,6 +23,12 @@ _INSERT_EVENT = (
 _UPSERT_WORK = (
     "INSERT INTO live_work VALUES (?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET kind = excluded.kind, due = excluded.due, "
     "rank = excluded.rank, attempt = excluded.attempt, worker_id = excluded.worker_id"
+)
+_LIVES = f"SELECT 1 FROM workers WHERE worker_id = ? AND {LIVES}"
+_HOLDERS = (
+    "SELECT holder.stream_id, holder.step, holder.attempt, work.step IS NOT NULL FROM limit_holders AS holder "
+    "LEFT JOIN live_work AS work ON work.stream_id = holder.stream_id AND work.step = holder.step "
+    "AND work.attempt = holder.attempt AND work.kind = 2 WHERE holder.scope = ?"
 )
 _LAST = "SELECT version, hash FROM events WHERE stream_id = ? ORDER BY version DESC LIMIT 1"
 
@@ -62,6 +71,14 @@ class SqliteFacts:
         (last,) = self._connection.execute("SELECT coalesce(max(code), 0) FROM event_types").fetchone()
         return int(last)
 
+    def lives(self, worker_id: str) -> bool:
+        """Tell whether a worker is alive or draining."""
+        return self._connection.execute(_LIVES, (worker_id,)).fetchone() is not None
+
+    def holders(self, scope: str) -> list[Holder]:
+        """Give the rows of a scope under a limit, stale ones too."""
+        return self._connection.execute(_HOLDERS, (scope,)).fetchall()
+
 
 class Group(group.Group):
     """Appends that are being written together to a SQLite database."""
@@ -94,6 +111,8 @@ class Group(group.Group):
                  "AND payload_hash IS NOT NULL", self.erased)  # fmt: skip
         if self.work:
             self._write_work()
+        if self.limits is not None:
+            self._write_holders(self.limits)
         self._connection.execute("UPDATE log_head SET position = ?", (self.position,))
 
     def _write_work(self) -> None:
@@ -103,3 +122,10 @@ class Group(group.Group):
             self._connection.executemany("DELETE FROM live_work WHERE stream_id = ? AND step = ?", gone)
         rows = [(*key, *item[1:]) for key, item in self.work.items() if item is not None]
         self._connection.executemany(_UPSERT_WORK, rows)
+
+    def _write_holders(self, limits: Limits) -> None:
+        """Remove the rows of places that nobody holds any more, and store those that were taken."""
+        many = self._connection.executemany
+        many("DELETE FROM limit_holders WHERE scope = ? AND stream_id = ? AND step = ?", limits.freed)
+        taken = [(*key, attempt) for key, attempt in limits.taken.items()]
+        many("INSERT INTO limit_holders VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET attempt = excluded.attempt", taken)

@@ -10,12 +10,10 @@ from uuid import uuid4
 
 from tasker.errors import LogUnavailable
 from tasker.log.migrations import REVISIONS
+from tasker.log.revision import FORMAT, is_current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FORMAT = 1
-"""The newest format of stored events that this release reads and writes."""
 
 APPLICATION_ID = 0x5461736B
 """Stands in the head of the file and tells a log from any other SQLite database."""
@@ -44,8 +42,8 @@ def prepare(connection: sqlite3.Connection, where: str, *, check_only: bool) -> 
             raise LogUnavailable(msg)
         _use_wal(connection, where)
         _create(connection)
-    revision = _revision(connection, where)
-    if revision != REVISIONS[-1]:
+    form, revision = _form(connection, where)
+    if not is_current(form, revision, where):
         if check_only:
             msg = f"{where}: the log has revision {revision}, expected {REVISIONS[-1]}. Run `tasker db upgrade`."
             raise LogUnavailable(msg)
@@ -85,8 +83,8 @@ def _create(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _revision(connection: sqlite3.Connection, where: str) -> str:
-    """Read the revision of a log, and refuse what is none or newer than this release."""
+def _form(connection: sqlite3.Connection, where: str) -> tuple[int, str]:
+    """Read format and revision of a log, and refuse what is none."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION_ID:
         msg = (
@@ -98,14 +96,7 @@ def _revision(connection: sqlite3.Connection, where: str) -> str:
     if row is None:
         msg = f"{where}: the log has lost its head. Restore a backup."
         raise LogUnavailable(msg)
-    form, revision = int(row[0]), str(row[1])
-    if form > FORMAT or revision not in REVISIONS:
-        msg = (
-            f"{where}: written by a newer release of Tasker (format {form}, revision {revision}; this release knows "
-            f"format {FORMAT}, revision {REVISIONS[-1]}). Install that release, or name another file."
-        )
-        raise LogUnavailable(msg)
-    return revision
+    return int(row[0]), str(row[1])
 
 
 def _use_wal(connection: sqlite3.Connection, where: str) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
+    Double,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -78,6 +81,9 @@ definitions = Table(
 )
 """Resolved definitions by content."""
 
+_READY = text("kind = 1 AND due IS NULL")
+_TIMED = text("due IS NOT NULL")
+
 live_work = Table(
     "live_work",
     metadata,
@@ -88,6 +94,8 @@ live_work = Table(
     Column("rank", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("worker_id", Text),
+    Index("live_work_ready", "rank", "stream_id", "step", sqlite_where=_READY, postgresql_where=_READY),
+    Index("live_work_timers", "due", sqlite_where=_TIMED, postgresql_where=_TIMED),
 )
 """What waits or runs; disposable."""
 
@@ -98,3 +106,32 @@ checkpoints = Table(
     Column("position", BigInteger, nullable=False),
 )
 """Positions that readers of the log have reached."""
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("beat_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger),
+    Column("settled", Boolean, nullable=False),
+    Column("handlers", Text, nullable=False),
+    Column("lacking", Text, nullable=False),
+    Column("skew", Double, nullable=False),
+)
+"""Who runs handlers, and until when each is known to live."""
+
+limit_holders = Table(
+    "limit_holders",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("stream_id", LargeBinary(16), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("attempt", Integer, nullable=False),
+)
+"""Places under limits; one holds as long as the live work has its attempt running."""

@@ -83,14 +83,14 @@ class Batch:
         tables = tables_of(generation)
         if self.erased:
             self.write_erasures(connection, generation)
-        insert(connection, tables.tasks.name, rows.FIXED + rows.CHANGING, self.tasks)
-        update(connection, tables.tasks.name, rows.CHANGING, "created", self.changed)
-        insert(connection, tables.steps.name, rows.STEP, self.steps, _STEP_CONFLICT)
-        delete(connection, tables.tags.name, ("tag", "task"), self.old_tags)
-        insert(connection, tables.tags.name, ("tag", "task"), self.tags, _NOTHING)
-        insert(connection, tables.systems.name, ("dependent_system", "task"), self.systems)
-        insert(connection, tables.annotations.name, rows.ANNOTATION, self.annotations)
-        insert(connection, tables.matches.name, ("match", "task"), self.matches, _NOTHING)
+        insert(connection, tables.tasks, rows.FIXED + rows.CHANGING, self.tasks)
+        update(connection, tables.tasks, rows.CHANGING, "created", self.changed)
+        insert(connection, tables.steps, rows.STEP, self.steps, _STEP_CONFLICT)
+        delete(connection, tables.tags, ("tag", "task"), self.old_tags)
+        insert(connection, tables.tags, ("tag", "task"), self.tags, _NOTHING)
+        insert(connection, tables.systems, ("dependent_system", "task"), self.systems)
+        insert(connection, tables.annotations, rows.ANNOTATION, self.annotations)
+        insert(connection, tables.matches, ("match", "task"), self.matches, _NOTHING)
 
     def write_erasures(self, connection: Connection, generation: int) -> None:
         """Write only that values are gone; every generation that exists must forget them."""
@@ -103,7 +103,7 @@ class Batch:
         for task, version in self.erased:
             known = connection.exec_driver_sql(select, (task, version)).all()
             gone: list[Row] = [(match, task) for kind, value in known for match in rows.matches(kind, value)]
-            delete(connection, tables.matches.name, ("match", "task"), gone)
+            delete(connection, tables.matches, ("match", "task"), gone)
             connection.exec_driver_sql(forget, (task, version))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tasker.codec.registry import CODES
 from tasker.domain import events as ev
 from tasker.projections.rows import Annotated
-from tasker.projections.sql import chunks, marks
+from tasker.projections.sql import among, chunks, marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,10 +97,11 @@ def read_annotated(connection: Connection, positions: list[int]) -> dict[bytes, 
     """Read the annotations at some positions, by stream, in the order of their versions."""
     found: dict[bytes, list[Annotated]] = {}
     for chunk in chunks(positions):
+        condition, values = among(connection, "position", chunk)
         sql = (
             "SELECT stream_id, version, schema_version, time, actor, data, payload FROM events "  # noqa: S608 - the same
-            f"WHERE position IN ({marks(connection, len(chunk))}) ORDER BY position"
+            f"WHERE {condition} ORDER BY position"
         )
-        for stream_id, *columns in connection.exec_driver_sql(sql, tuple(chunk)):
+        for stream_id, *columns in connection.exec_driver_sql(sql, values):
             found.setdefault(stream_id, []).append(Annotated(*columns))
     return found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasker.projections.filters import Page
     from tasker.projections.generation import Generation
     from tasker.projections.rows import TaskRow
-    from tasker.projections.serve import StateAt
+    from tasker.projections.serve import StatesAt
 
 ACTIVE, FAILED = "active", "failed"
 EVENTS_AT_ONCE = 5_000
@@ -58,15 +58,15 @@ class Projections:
     Constructing it touches nothing; the tables are created by the first use.
     """
 
-    def __init__(self, store: Store, state_at: StateAt) -> None:
+    def __init__(self, store: Store, states_at: StatesAt) -> None:
         """Take the log and where states come from.
 
         Args:
             store: The log, and where the read models are kept.
-            state_at: Gives the task of a stream as of a version.
+            states_at: Gives the tasks of some streams, each as of a version.
         """
         self._store = store
-        self._state_at = state_at
+        self._states_at = states_at
         self._serving = Lock()
         self._moved = Condition()
         self._ready = False
@@ -163,7 +163,7 @@ class Projections:
             UnsupportedEvent: A newer release wrote an event of the log.
         """
         self._open()
-        done = rebuild(self._store, self._state_at, progress)
+        done = rebuild(self._store, self._states_at, progress)
         with self._serving:
             self._stopped = False
         self._notify()
@@ -193,7 +193,7 @@ class Projections:
         """Serve up to the limit, or else up to the event before the first that fails."""
         while True:
             try:
-                return serve(self._store, self._state_at, None, limit)
+                return serve(self._store, self._states_at, None, limit)
             except EventFailed as error:
                 served = error.position - 1 - self._current().checkpoint
                 if served <= 0:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tasker.log.port import Store
     from tasker.projections.folding import Progress
-    from tasker.projections.serve import StateAt
+    from tasker.projections.serve import StatesAt
 
 __all__ = ["Compared", "Rebuilt", "compare", "definition_of", "rebuild"]
 
@@ -49,7 +49,7 @@ class Compared(NamedTuple):
     differences: tuple[str, ...]
 
 
-def rebuild(store: Store, state_at: StateAt, progress: Progress | None) -> Rebuilt:
+def rebuild(store: Store, states_at: StatesAt, progress: Progress | None) -> Rebuilt:
     """Fill a new generation from the log and make it the current one; see `Projections.rebuild`."""
     began = time.monotonic()
     upto = store.log.head()
@@ -59,7 +59,7 @@ def rebuild(store: Store, state_at: StateAt, progress: Progress | None) -> Rebui
         with _without_indexes(store, number, upto):
             _fill(store, number, folding)
         while not generation.swap(store, number):
-            serve(store, state_at, number, _EVENTS_AT_ONCE)
+            serve(store, states_at, number, _EVENTS_AT_ONCE)
     except BaseException:
         generation.discard(store, number)
         raise

@@ -9,20 +9,24 @@ from tasker.errors import LogRewound, LogUnavailable, TaskerError, UnsupportedEv
 from tasker.projections import generation as generations
 from tasker.projections.batch import Batch, Known
 from tasker.projections.changes import Change, Stretch, read_annotated, read_changes
-from tasker.projections.sql import chunks, marks
+from tasker.projections.sql import among, chunks
 from tasker.projections.tables import tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
 
+    from tasker.codec.rows import StreamHeader
     from tasker.domain.task import Task
     from tasker.log.port import Store
     from tasker.projections.rows import Annotated
 
+    StatesAt = Callable[[Mapping[bytes, int]], Mapping[bytes, Task]]
+    """Gives the states of the tasks of some streams, each as of a version; fails if one of them cannot be had."""
+
     StateAt = Callable[[bytes, int], Task]
-    """Gives the state of a stream's task as of a version."""
+    """The same for one stream."""
 
 
 class EventFailed(TaskerError):
@@ -41,12 +45,12 @@ class _Read(NamedTuple):
     annotated: dict[bytes, list[Annotated]]
 
 
-def serve(store: Store, state_at: StateAt, number: int | None, limit: int) -> bool:
+def serve(store: Store, states_at: StatesAt, number: int | None, limit: int) -> bool:
     """Bring a generation forward by at most `limit` events.
 
     Args:
         store: Where the log and the read models are.
-        state_at: Gives states.
+        states_at: Gives states.
         number: The generation; None for the current one.
         limit: How many events at most.
 
@@ -61,7 +65,7 @@ def serve(store: Store, state_at: StateAt, number: int | None, limit: int) -> bo
     stretch = read.stretch
     if stretch.upto == stretch.after:
         return False
-    batch = Batch()
+    batch, state_at = Batch(), _states(store, states_at, stretch)
     for stream_id, change in stretch.changes.items():
         try:
             _take(batch, store, state_at, stream_id, change, read)
@@ -106,11 +110,34 @@ def known(connection: Connection, number: int, streams: list[bytes]) -> dict[byt
     table = tables_of(number).tasks.name
     found: dict[bytes, Known] = {}
     for chunk in chunks(streams):
-        where = f"WHERE stream_id IN ({marks(connection, len(chunk))})"
-        sql = f"SELECT stream_id, created, tags FROM {table} {where}"  # noqa: S608 - constants only
-        for stream_id, created, tags in connection.exec_driver_sql(sql, tuple(chunk)):
+        condition, values = among(connection, "stream_id", chunk)
+        sql = f"SELECT stream_id, created, tags FROM {table} WHERE {condition}"  # noqa: S608 - constants only
+        for stream_id, created, tags in connection.exec_driver_sql(sql, values):
             found[stream_id] = Known(created, tags)
     return found
+
+
+def _states(store: Store, states_at: StatesAt, stretch: Stretch) -> StateAt:
+    """Get the states of all tasks of a stretch at once; give what tells them one by one.
+
+    Where one of them cannot be had, each is asked for by itself: so it is told which event that is about.
+    """
+    try:
+        wanted = {one: change.version for one, change in stretch.changes.items() if _is_task(store.log.header(one))}
+        found: Mapping[bytes, Task] = states_at(wanted)
+    except LogUnavailable:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, it is met again where the one state is asked for
+        found = {}
+
+    def state_at(stream_id: bytes, version: int) -> Task:
+        return found[stream_id] if stream_id in found else states_at({stream_id: version})[stream_id]
+
+    return state_at
+
+
+def _is_task(header: StreamHeader | None) -> bool:
+    return header is not None and header.namespace != CONTROL_NAMESPACE
 
 
 def _take(batch: Batch, store: Store, state_at: StateAt, stream_id: bytes, change: Change, read: _Read) -> None:

@@ -58,15 +58,9 @@ class Office:
         """Write the id of a stream."""
         return text_id(stream_id)
 
-    def committed(self, first: int, last: int, types: Callable[[], set[str]]) -> None:
-        """Tell the readers that events became durable; `types` gives the names that occur among them."""
-        if self.runs is not None:
-            self.runs.appended(first, last)
-        self.on_commit(first, last, types)
-
     def stalled(self, error: LogUnavailable) -> None:
         """Note that the log does not answer: reports are tried again after a while, nothing is claimed until then."""
-        _log.warning("the log is unavailable, reports are kept and tried again: %s", error)
+        _log.warning("the log does not answer; nothing starts, and what has to be reported is kept: %s", error)
         self.stalled_until = self._threads.monotonic() + _RETRY_SECONDS
 
     @property
@@ -75,11 +69,14 @@ class Office:
         return self._threads.monotonic() < self.stalled_until
 
     def refresh_control(self) -> None:
-        """Read the pauses of scopes anew."""
-        control = self.control
-        for row in self.log().stream(CONTROL_ID, after=control.version):
+        """Read the pauses of scopes anew; whatever is new, what a pause held is looked at again."""
+        control = known = self.control
+        for row in self.log().stream(CONTROL_ID, after=known.version):
             control = evolve_control(control, decode_control(row))
-        self.control = control
+        if control.version > known.version:
+            self.control = control
+            if self.runs is not None:
+                self.runs.control_changed()
 
 
 class Commander:

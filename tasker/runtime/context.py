@@ -14,6 +14,7 @@ from tasker.handlers.publishing import Sizes, Tools
 from tasker.handlers.registry import HandlerRegistry
 from tasker.handlers.views import Task
 from tasker.log.open import open_store
+from tasker.redaction import Redactor
 from tasker.runtime.commander import Commander, Office
 from tasker.runtime.plans import Plans
 from tasker.runtime.sources import LogSource
@@ -21,6 +22,8 @@ from tasker.runtime.streams import Known, Streams
 from tasker.runtime.threads import Threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tasker.clock import Clock, IdSource
     from tasker.log.port import EventLog
     from tasker.projections.models import Projections
@@ -52,11 +55,13 @@ class Context:
         self.hooks: dict[str, type] = {}
         self.folders: list[str] = []
         self.catalog = Catalog()
+        self.redactor = Redactor(settings.telemetry.filter_keys, settings.telemetry.mask)
         self.plans = Plans(self.log)
         self.streams = Streams(self.log, self.plans, self.threads)
         self.office = Office(self.log, self.streams, clock=clock, ids=ids, threads=self.threads)
         self.commander = Commander(self.office, self.threads)
         self._alone = False
+        self.wake_readers: Callable[[], None] = lambda: None
         self.bus = Bus(self.log, follow=follow)
 
     # Read models and subscriptions need SQLAlchemy, whose import takes longer than most commands: see `tasker show`.
@@ -66,14 +71,17 @@ class Context:
         """Give the read models."""
         from tasker.projections.models import Projections  # noqa: PLC0415 - see above
 
-        return Projections(self.store, self.streams.at_version)
+        return Projections(self.store, self.streams.at_versions)
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
         """Give the durable subscriptions."""
-        from tasker.subscriptions.subscriptions import Subscriptions  # noqa: PLC0415 - see above
+        from tasker.subscriptions.subscriptions import Rules, Subscriptions  # noqa: PLC0415 - see above
 
-        made = Subscriptions(self.store, self.bus, self.office.now)
+        settings = self.settings
+        lease, wait = (int(seconds * 1_000_000) for seconds in (settings.leases.timeout, settings.max_server_delay))
+        rules = Rules(self.redactor, lease, wait)
+        made = Subscriptions(self.store, self.bus, self.office.now, rules, self.wake_readers)
         if self._alone:
             made.inherit()
         return made

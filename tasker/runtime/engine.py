@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasker.domain.status import LIVE
@@ -11,6 +12,8 @@ from tasker.runtime.context import Context
 from tasker.runtime.execution import Execution
 from tasker.runtime.explanation import Explanation
 from tasker.runtime.identity import stream_id
+from tasker.runtime.lease import Tempo
+from tasker.runtime.membership import Membership
 from tasker.runtime.operations import Operations
 from tasker.runtime.readers import Readers
 from tasker.runtime.reading import Reading
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from tasker.log.port import RunnerLock
     from tasker.settings import Settings
 
+_LOOK_SECONDS = 0.2
 _log = logger("engine")
 
 
@@ -41,10 +45,12 @@ class Engine:
         self.reading = Reading(self.context)
         self.readers = Readers(self.context)
         self.explanation = Explanation(self.context)
+        self.membership = Membership(self.context)
         self._concurrency = concurrency
         self._lock: RunnerLock | None = None
         self._changing = self.context.threads.lock()
         self._started = False
+        self._looked_at = 0.0
         self.runner: Runner | None = None
 
     @property
@@ -61,7 +67,7 @@ class Engine:
         runner = self._runner()
         self._started = True
         runner.work(on=True)
-        self.readers.start()
+        self.readers.start(lambda: runner.first)
 
     def stop(self, seconds: float | None = None) -> bool:
         """Claim nothing more, let handlers finish, record what was left, give the runner's lock back.
@@ -125,7 +131,7 @@ class Engine:
         runner = self._runner()
         runner.work(on=True)
         try:
-            if not runner.crew.wait(lambda: context.streams.known(stream).task.status not in LIVE, seconds):
+            if not runner.crew.wait(partial(self._has_ended, stream), seconds):
                 why = "; ".join(reason.text for reason in self.explanation.why(task_id, None)[:3])
                 message = f"task {task_id} has not ended within {seconds:g} s: {why or 'nothing is known'}"
                 raise WaitTimeout(message)
@@ -133,6 +139,14 @@ class Engine:
             if not self._started:
                 runner.work(on=False)
         return context.view(context.streams.known(stream))
+
+    def _has_ended(self, stream: bytes) -> bool:
+        """Say whether a task has ended; now and then by the log, for another process may have ended it."""
+        streams, now = self.context.streams, self.context.threads.monotonic()
+        if now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            return streams.current(stream).task.status not in LIVE
+        return streams.known(stream).task.status not in LIVE
 
     def _runner(self) -> Runner:
         """Give the runner; the first call takes the log's runner lock and takes over what earlier runners left."""
@@ -143,9 +157,9 @@ class Engine:
             lock = context.store.runner_lock()
             lock.acquire()
             try:
-                runner = self._new_runner()
-                runner.open(context.store.work)
-                context.alone(now=True)
+                runner = self._new_runner(alone=lock.exclusive)
+                runner.open()
+                context.alone(now=lock.exclusive)
             except BaseException:
                 lock.release()
                 raise
@@ -153,7 +167,7 @@ class Engine:
             self.runner = self.explanation.runner = runner
             return runner
 
-    def _new_runner(self) -> Runner:
+    def _new_runner(self, *, alone: bool) -> Runner:
         context = self.context
         settings = context.settings
         execution = Execution(
@@ -165,12 +179,11 @@ class Engine:
             threads=context.threads,
         )
         return Runner(
-            context.office,
-            context.commander,
+            context,
             execution,
             capacity=self._concurrency,
-            limits=_limits(settings),
-            threads=context.threads,
+            limits=settings.limits.by_scope(),
+            tempo=Tempo(settings.leases.heartbeat, None if alone else settings.leases.timeout),
         )
 
     def must_run(self) -> Runner:
@@ -182,13 +195,3 @@ class Engine:
         if self.runner is None:
             raise TaskerError("expected a started runner, found none; call start() first")
         return self.runner
-
-
-def _limits(settings: Settings) -> dict[str, int]:
-    """Name the limits by scope."""
-    limits = settings.limits
-    return {
-        **{f"namespace:{name}": most for name, most in limits.namespaces.items()},
-        **{f"task:{name}": most for name, most in limits.tasks.items()},
-        **{f"system:{name}": most for name, most in limits.systems.items()},
-    }

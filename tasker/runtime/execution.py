@@ -36,12 +36,20 @@ if TYPE_CHECKING:
     from tasker.runtime.threads import Threads
     from tasker.runtime.ticket import Ticket
 
+_PATIENCE_SECONDS = 60.0
+_AGAIN_SECONDS = 0.1
+MISSING = "env:"
+"""Begins the reason that holds a step whose configuration needs a variable that is missing here."""
+
 
 def missing_env(template: StepTemplate) -> tuple[str, ...]:
     """Name the variables that a step's configuration needs and the environment lacks."""
-    if not template.handler_config:
-        return ()
-    return tuple(sorted(name for name in placeholders(template.handler_config) if name not in os.environ))
+    return tuple(sorted(name for name in needed_env(template) if name not in os.environ))
+
+
+def needed_env(template: StepTemplate) -> set[str]:
+    """Name the variables that a step's configuration needs."""
+    return set(placeholders(template.handler_config)) if template.handler_config else set()
 
 
 class Execution:
@@ -91,12 +99,16 @@ class Execution:
         except UnknownHandler:
             return f"handler:{template.handler}"
         missing = missing_env(template)
-        return f"env:{missing[0]}" if missing else None
+        return f"{MISSING}{missing[0]}" if missing else None
+
+    @property
+    def handlers(self) -> frozenset[str]:
+        """Give the registry names of this worker's handlers."""
+        return self._handlers.names()
 
     def found(self, reason: str) -> bool:
         """Say whether the variable of an `env:NAME` is there by now."""
-        kind, _, name = reason.partition(":")
-        return kind == "env" and name in os.environ
+        return reason.startswith(MISSING) and reason.removeprefix(MISSING) in os.environ
 
     # --- running ---
 
@@ -115,7 +127,8 @@ class Execution:
             self._report(runner, running, Failed(StepError(type(error).__qualname__, str(error), PERMANENT)))
             return
         running.secrets = secrets
-        view = Task(state, LogSource(self._office.log, running.stream_id, state.version))
+        wait = partial(self._wait, running, self._threads.monotonic() + _PATIENCE_SECONDS)
+        view = Task(state, LogSource(self._office.log, running.stream_id, state.version, wait))
         attempt = Attempt(handler, view, number, config, secrets, running.control, self._tools)
         running.begin(self._threads.monotonic())
         if not self._is_async(handler):
@@ -124,6 +137,13 @@ class Execution:
         running.stop = self._loop.run(self._run_async(runner, running, attempt))
         if running.control.cancelled:  # asked for before there was something to stop
             running.stop()
+
+    def _wait(self, running: Running, until: float) -> bool:
+        """Wait for a log that does not answer a handler: that is no fault of the step, and costs it no attempt."""
+        if running.control.cancelled or self._threads.monotonic() > until:
+            return False
+        self._threads.pause(_AGAIN_SECONDS)
+        return True
 
     def _is_async(self, handler: Handler) -> bool:
         """Say whether a handler runs on the loop; asked once for each."""

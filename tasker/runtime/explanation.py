@@ -1,16 +1,22 @@
-"""`why`: what every unfinished thing of a task waits for, told from its state and from what this process knows."""
+"""`why`: what every unfinished thing of a task waits for, told from its state and from what the workers are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasker.codec.decode import text_id
 from tasker.domain.why import Reason, World, unreadable, why
 from tasker.errors import UnsupportedEvent
-from tasker.runtime.execution import missing_env
+from tasker.log.workers import LIVING
+from tasker.runtime.execution import missing_env, needed_env
 from tasker.runtime.identity import stream_id
+from tasker.runtime.membership import seen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tasker.domain.task import Task as State
+    from tasker.log.workers import Worker
     from tasker.runtime.context import Context
     from tasker.runtime.runner import Runner
 
@@ -40,13 +46,35 @@ class Explanation:
 
     def _world(self, task: State) -> World:
         context = self._context
-        steps = task.definition.step_templates
-        missing = {template.name: missing_env(template) for template in steps}
+        living = [row for row in seen(context.store) if row.state in LIVING]
+        handlers = frozenset(name for row in living for name in row.vitals.handlers)
+        if self.runner is not None:  # it may have learned some since its last heartbeat
+            handlers |= context.handlers.names()
         return World(
             now=context.office.now(),
             control=context.office.control,
-            handlers=None if self.runner is None else context.handlers.names(),
-            missing_env={name: names for name, names in missing.items() if names},
-            limits={} if self.runner is None else self.runner.limits_held(),
-            leases={} if self.runner is None else {self.runner.worker_id: None},
+            handlers=handlers if living or self.runner else None,
+            missing_env=self._missing(task, living),
+            limits=self._limits(),
+            leases={row.worker_id: row.lease_until for row in living},
         )
+
+    def _missing(self, task: State, living: Sequence[Worker]) -> Mapping[str, tuple[str, ...]]:
+        """Name, by step, the variables that every worker which could run it lacks."""
+        found = {}
+        for template in task.definition.step_templates:
+            able = [set(row.vitals.lacking) for row in living if template.handler in row.vitals.handlers]
+            here = missing_env(template)
+            if self.runner is None and able:
+                here = tuple(sorted(set.intersection(*able) & needed_env(template)))
+            if here:
+                found[template.name] = here
+        return found
+
+    def _limits(self) -> Mapping[str, tuple[int, tuple[str, ...]]]:
+        """Give every limited scope with its limit and the tasks whose attempts hold it."""
+        limits = self._context.settings.limits.by_scope()
+        held: dict[str, list[str]] = {scope: [] for scope in limits}
+        for scope, stream, _ in self._context.store.work.holders(list(limits)) if limits else ():
+            held[scope].append(text_id(stream))
+        return {scope: (most, tuple(held[scope])) for scope, most in limits.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import thread_time
 from typing import TYPE_CHECKING
 
 from tasker.errors import TaskerError
@@ -13,13 +14,19 @@ if TYPE_CHECKING:
 
     from tasker.runtime.context import Context
 
-_POLL_SECONDS = 0.05
 _QUIET_SECONDS = 0.05
 _PAUSE_SECONDS = 0.1
 _LATEST_SECONDS = 5.0
 _MOST_BEHIND = 5_000
 _PAGE_UNDER_LOAD = 1_000
 _DRAIN_SECONDS = 30.0
+_SHARE = 0.03
+"""How much of a processor the rounds of deliveries have beside a busy runner: what it commits then comes together."""
+_CREDIT_SECONDS = 0.03
+"""How much of it they have at once after a rest: on an engine that has little to do, none waits."""
+_BATCH_SECONDS = 0.0002
+"""What it costs to let a subscription deliver something, beside what its subscriber does."""
+_LONGEST_REST_SECONDS = 0.25
 _log = logger("readers")
 
 
@@ -32,37 +39,49 @@ class Readers:
         self._changed = context.threads.condition()
         self._poked = False
         self._stopping = False
+        self._rest_until = 0.0
+        self._credit = _CREDIT_SECONDS
+        self._paid_at = 0.0
+        self._started = 0
         self._committed_at = 0.0
         self._committed = 0
         self._projected_at = 0.0
         self._projected = 0
+        self._behind = True
+        self._shown = -1
         self._thread: threading.Thread | None = None
+        self._first: Callable[[], bool] = lambda: True
         context.office.on_commit = self.committed
+        context.wake_readers = self._wake
 
     def committed(self, first: int, last: int, types: Callable[[], set[str]]) -> None:
         """Hear that this process appended; called by the leader, so it only takes note."""
-        if self._context.bus.listening:
-            self._context.bus.offer(first, last, types())
-            self._context.bus.poke()
+        context = self._context
+        heard = self._thread is not None and context.subscribed
+        names = types() if heard or context.bus.listening else set()
+        if context.bus.listening:
+            context.bus.offer(first, last, names)
+            context.bus.poke()
         self._committed_at = self._context.threads.monotonic()
         self._committed = last
+        self._behind = True
         self._projected = self._projected or first
-        if self._thread is not None and not self._poked and self._context.subscribed:
-            with self._changed:
-                self._poked = True
-                self._changed.notify()
+        if heard:
+            context.subscriptions.appended(first, last, names)
+            if not self._poked:
+                self._wake()
 
     def serve(self) -> bool:
         """Serve read models and subscriptions once; True if any made progress."""
         progress = self._context.projections.serve()
-        return self._deliver() or progress
+        return self._deliver(self._context.log().head(), wait=True) or progress
 
-    def _deliver(self) -> bool:
+    def _deliver(self, head: int, *, wait: bool) -> bool:
         """Serve the durable subscriptions once; True if one made progress."""
         context = self._context
         if not context.subscribed:
             return False
-        return context.subscriptions.serve(context.office.now(), until_position=context.log().head()).progress
+        return context.subscriptions.serve(context.office.now(), until_position=head, wait=wait)
 
     def settle(self) -> None:
         """Serve until every reader has come to the head; deliveries that are due later are not waited for."""
@@ -71,8 +90,13 @@ class Readers:
         if not self._context.bus.drain(_DRAIN_SECONDS):
             _log.warning("the bus did not deliver everything within %g s; a receiver is slow", _DRAIN_SECONDS)
 
-    def start(self) -> None:
-        """Serve on a thread from now on."""
+    def start(self, first: Callable[[], bool]) -> None:
+        """Serve on a thread from now on.
+
+        Args:
+            first: Says whether this is the worker that serves the read models; one does for all that share a log.
+        """
+        self._first = first
         if self._thread is None:
             self._stopping = False
             self._thread = self._context.threads.start("tasker-readers", self._loop)
@@ -86,7 +110,20 @@ class Readers:
                 self._changed.notify()
             thread.join(timeout=seconds)
 
+    def _hear(self) -> None:
+        """Take a hint that somebody has appended; while this process does, it looks often enough."""
+        if not self._poked and not self._behind:
+            self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._poked = True
+            self._changed.notify()
+
     def _loop(self) -> None:
+        signals = self._context.store.signals()
+        signals.listen(self._hear)
+        poll = signals.poll_seconds
         while not self._stopping:
             try:
                 self._serve_due()
@@ -96,7 +133,10 @@ class Readers:
                 _log.exception("a reader met an error and is tried again")
             with self._changed:
                 if not self._stopping and not self._poked:
-                    self._changed.wait(_POLL_SECONDS)
+                    self._changed.wait(_QUIET_SECONDS if self._behind else poll)
+                rest = self._rest_until - self._context.threads.monotonic()
+                if rest > 0:
+                    self._changed.wait_for(lambda: self._stopping, rest)
                 self._poked = False
 
     def _serve_due(self) -> None:
@@ -105,19 +145,42 @@ class Readers:
         Who asks for tasks has them served first, so nobody needs them earlier. Served beside a busy runner they cost it
         its latency: they take turns with it, 5 ms each. And many changes of a task become one row.
         """
-        while self._deliver() and not self._stopping:
-            pass
+        first = self._first()
+        head = self._context.log().head() if first or self._context.subscribed else 0
+        before = thread_time()
+        self._deliver(head, wait=False)
+        self._pay(before)
+        if not first:
+            self._behind = False
+            return
         now = self._context.threads.monotonic()
         if now - self._committed_at >= _QUIET_SECONDS:
-            while self._context.projections.serve() and not self._stopping:
-                pass
-            self._projected = self._committed
+            self._show_all(head)
         elif self._is_late(now - self._projected_at):
             self._context.projections.serve(limit=_PAGE_UNDER_LOAD)
             self._projected += _PAGE_UNDER_LOAD
         else:
             return
         self._projected_at = self._context.threads.monotonic()
+
+    def _pay(self, before: float) -> None:
+        """Rest, after a round of deliveries, until it and those before it have had their share and no more."""
+        now = self._context.threads.monotonic()
+        started = self._context.subscriptions.started if self._context.subscribed else 0
+        spent = thread_time() - before + (started - self._started) * _BATCH_SECONDS
+        self._credit = min(self._credit + (now - self._paid_at) * _SHARE, _CREDIT_SECONDS) - spent
+        self._started, self._paid_at = started, now
+        self._rest_until = now + min(-self._credit / _SHARE, _LONGEST_REST_SECONDS)
+
+    def _show_all(self, head: int) -> None:
+        """Serve the read models up to the head, wherever it has moved."""
+        self._behind, committed = False, self._committed
+        head = max(head, committed)
+        if head != self._shown:
+            while self._context.projections.serve() and not self._stopping:
+                self._deliver(self._context.log().head(), wait=False)
+            self._shown = head
+        self._projected = committed
 
     def _is_late(self, seconds: float) -> bool:
         """Say whether read models cannot wait for a quiet moment, so long after they were served last."""

@@ -50,15 +50,13 @@ class Registration:
 
     def _add(self, definition: TaskDefinition, *, replace: bool, directory: Path | None) -> TaskDefinition:
         context = self._context
+        announced = [event for step in definition.step_templates for event in step.custom_events]
+        context.catalog.declare([one for one in announced if isinstance(one, CustomEvent)], replace=replace)
         context.handlers.register_all(definition, replace=replace)
         registered = context.definitions.register(definition, replace=replace, directory=directory)
         hooks = definition.task_handler_class
         if isinstance(hooks, type) and has_hook(hooks):
             context.hooks[str(definition.task_handler)] = hooks
-        for step in definition.step_templates:
-            for event in step.custom_events:
-                if isinstance(event, CustomEvent):
-                    context.catalog.register(event.name, description=event.description, schema=event.schema)
         if context.office.runs is not None:
             context.office.runs.lift()
         return registered

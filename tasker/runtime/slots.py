@@ -25,6 +25,7 @@ class Running:
         number: Ordinal of the step.
         attempt: The fencing token.
         task: The state in which it was started.
+        worker_id: The name under which it was started.
         scopes: The limited scopes it counts in.
         control: What its handler and the watchdog share.
         began: When its handler was called (monotonic seconds); 0 before.
@@ -37,11 +38,12 @@ class Running:
 
     __slots__ = (
         "attempt", "began", "control", "deadline", "ended", "number", "scopes", "secrets", "stop", "stream_id", "task",
-        "timed_out",
+        "timed_out", "worker_id",
     )  # fmt: skip
 
-    def __init__(self, stream_id: bytes, task: Task, number: int, scopes: Scopes) -> None:
+    def __init__(self, stream_id: bytes, task: Task, number: int, scopes: Scopes, worker_id: str) -> None:
         """Take what was claimed."""
+        self.worker_id = worker_id
         self.stream_id = stream_id
         self.task = task
         self.number = number

@@ -9,6 +9,7 @@ from tasker.codec.encode import encode
 from tasker.codec.recorded import RecordedEvent
 from tasker.codec.rows import StoredEvent
 from tasker.domain import events as ev
+from tasker.errors import LogUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,23 +22,41 @@ if TYPE_CHECKING:
 class LogSource:
     """Reads the stream of one task up to a version."""
 
-    __slots__ = ("_log", "_stream_id", "_version")
+    __slots__ = ("_log", "_stream_id", "_version", "_wait")
 
-    def __init__(self, log: Callable[[], EventLog], stream_id: bytes, version: int) -> None:
-        """Take the log, the stream and the version of the view's state."""
+    def __init__(
+        self, log: Callable[[], EventLog], stream_id: bytes, version: int, wait: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Take the log, the stream and the version of the view's state.
+
+        Args:
+            log: Gives the log.
+            stream_id: The task.
+            version: Up to which version it is read.
+            wait: Waits a moment after the log did not answer; False to give up.
+        """
         self._log = log
         self._stream_id = stream_id
         self._version = version
+        self._wait = wait
 
     def payload(self, version: int) -> object:
         """Give the payload of an event as a JSON value."""
-        rows = self._log().stream(self._stream_id, after=version - 1, limit=1)
+        rows = self._read(version - 1, 1)
         return payload_of(rows[0]) if rows else None
 
     def history(self) -> Sequence[RecordedEvent]:
         """Give the stream up to the version."""
-        log = self._log()
-        return [RecordedEvent(row, log.log_id) for row in log.stream(self._stream_id, limit=self._version)]
+        rows = self._read(0, self._version)
+        return [RecordedEvent(row, self._log().log_id) for row in rows]
+
+    def _read(self, after: int, limit: int) -> list[StoredEvent]:
+        while True:
+            try:
+                return self._log().stream(self._stream_id, after=after, limit=limit)
+            except LogUnavailable:
+                if not self._wait():
+                    raise
 
 
 class DraftSource:

@@ -8,23 +8,26 @@ from tasker.codec.encode import encode
 from tasker.codec.rows import NewEvent, StreamHeader
 from tasker.domain import events as ev
 from tasker.domain.work import TASK, WorkChange, WorkItem, item_of, task_item
-from tasker.log.port import Append
+from tasker.log.port import Append, Holding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasker.domain.events import TaskStreamEvent
     from tasker.domain.task import Task
+    from tasker.log.port import Fenced, IdentityTaken, LimitReached, VersionConflict
     from tasker.runtime.plans import Plan
     from tasker.runtime.streams import Known
     from tasker.runtime.ticket import Ticket
     from tasker.runtime.turn import Turn
 
+    Lost = VersionConflict | IdentityTaken | Fenced | LimitReached
+
 
 class Staged:
     """What a turn has decided for one task so far."""
 
-    __slots__ = ("base", "changes", "claimed", "created", "events", "fresh", "known", "task", "tickets")
+    __slots__ = ("base", "changes", "claimed", "created", "events", "fresh", "holdings", "known", "task", "tickets")
 
     def __init__(self, known: Known, created: tuple[Plan, StreamHeader] | None, *, fresh: bool) -> None:
         """Begin at a state; `fresh` if it was read from the log in this turn."""
@@ -35,6 +38,7 @@ class Staged:
         self.events: list[TaskStreamEvent] = []
         self.tickets: list[Ticket] = []
         self.claimed: list[int] = []
+        self.holdings: list[Holding] = []
         self.changes: dict[int, WorkItem | None] = {}
 
     def take(self, events: tuple[TaskStreamEvent, ...], task: Task) -> None:
@@ -56,13 +60,16 @@ class Staged:
             self.changes[TASK] = task_item(self.task)
         return list(self.changes.items())
 
-    def append(self, stream_id: bytes, event_id: Callable[[], bytes], guard: tuple[bytes, int]) -> Append:
+    def append(
+        self, stream_id: bytes, event_id: Callable[[], bytes], guard: tuple[bytes, int], worker_id: str | None
+    ) -> Append:
         """Give everything decided as one append; its later events name the first as their cause.
 
         Args:
             stream_id: The task.
             event_id: Makes ids.
             guard: The stream of pauses and its version as known here: what was claimed must not pass a newer pause.
+            worker_id: The worker that leads here, if one does: what it claims and reports counts only while it lives.
         """
         numbers = self.base.definition.graph.ordinal
         first: bytes | None = None
@@ -91,32 +98,41 @@ class Staged:
             self.work(),
             erases,
             guard if self.claimed else None,
+            worker_id if self.claimed or any(ticket.worker_id for ticket in self.tickets) else None,
+            self.holdings,
         )
 
 
 class Runs(Protocol):
     """What the leader asks of a runner, and tells it; without a runner nothing is claimed."""
 
+    @property
+    def worker_id(self) -> str:
+        """Give the name under which attempts are started and reported."""
+
     def claim(self, turn: Turn) -> None:
         """Start what may start."""
 
-    def committed(self, turn: Turn, won: dict[bytes, Staged]) -> None:
-        """Take note of what became durable."""
+    def committed(self, turn: Turn, won: dict[bytes, Staged], appended: int) -> None:
+        """Take note of what became durable, and of how many positions this process appended."""
 
-    def lost(self, stream_id: bytes, task: Task | None) -> None:
-        """Take note that decisions on a stream were thrown away; its state is `task`, or not known."""
+    def lost(self, stream_id: bytes, task: Task | None, reason: Lost | None) -> None:
+        """Take note that decisions on a stream were thrown away.
+
+        Args:
+            stream_id: The task.
+            task: Its state; None where it is not known, or does not exist.
+            reason: What the log said; None where it did not answer.
+        """
 
     def run_hook(self, ticket: Ticket, staged: Staged, task: Task, events: tuple[TaskStreamEvent, ...]) -> None:
         """Run the task's hook before a report that would end it, then hand the report in again."""
 
     def control_changed(self) -> None:
-        """Take note that pauses of scopes changed."""
+        """Take note, in any thread, that pauses of scopes changed."""
 
     def lift(self) -> None:
         """Look again at held steps."""
-
-    def appended(self, first: int, last: int) -> None:
-        """Take note of the positions that this process appended."""
 
     def wake(self) -> bool:
         """Have a thread of the runner lead; False if it has none."""

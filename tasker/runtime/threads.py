@@ -17,6 +17,10 @@ class Threads:
         """Give seconds on a clock that never goes back."""
         return time.monotonic()
 
+    def pause(self, seconds: float) -> None:
+        """Wait for a while."""
+        time.sleep(seconds)
+
     def lock(self) -> threading.Lock:
         """Make a lock."""
         return threading.Lock()

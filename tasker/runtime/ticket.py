@@ -24,6 +24,7 @@ class Ticket:
         size: Bytes of user data in it, for the bounds of the inbox.
         created: For a new task, the plan and the stream's row.
         report: True for reports of attempts and for timers: they go first and are never given up.
+        worker_id: For the report of an attempt, the name under which it was started; it counts under no other.
         returns: The attempt whose slot this report gives back, or None.
         hooked: True if the task's hook still has to run when this report would end the task.
         known: The state after it, once it is durable.
@@ -34,7 +35,7 @@ class Ticket:
 
     __slots__ = (
         "command", "created", "error", "gate", "hooked", "known", "position", "report", "returns", "settled",
-        "size", "stream_id", "taken_by",
+        "size", "stream_id", "taken_by", "worker_id",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,7 @@ class Ticket:
         self.created = created
         self.gate = gate
         self.report = False
+        self.worker_id: str | None = None
         self.returns: Running | None = None
         self.hooked = False
         self.settled = False

@@ -13,18 +13,21 @@ from tasker.domain.events import CustomEvent
 from tasker.domain.status import TaskStatus
 from tasker.domain.task import Task, blank
 from tasker.domain.work import changes
-from tasker.errors import LogUnavailable, TaskerError
+from tasker.errors import LogUnavailable, StaleAttempt, TaskerError
 from tasker.instrument import logger
-from tasker.log.port import Append, Appended, IdentityTaken
+from tasker.log.port import Append, Appended, Holding, IdentityTaken
 from tasker.runtime.staged import Staged
 from tasker.runtime.streams import Known
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasker.domain.commands import StartStep, TaskCommand
     from tasker.domain.control import Control
     from tasker.domain.events import ControlEvent, TaskStreamEvent
-    from tasker.log.port import AppendResult, VersionConflict
+    from tasker.log.port import AppendResult
     from tasker.runtime.commander import Office
+    from tasker.runtime.staged import Lost
     from tasker.runtime.ticket import Ticket
 
 _log = logger("runtime")
@@ -57,7 +60,10 @@ class Turn:
         writing = {stream_id: staged for stream_id, staged in self.staged.items() if staged.events}
         office = self.office
         guard = (office.control_id, office.control.version)
-        appends = [staged.append(stream_id, office.event_id, guard) for stream_id, staged in writing.items()]
+        worker_id = None if office.runs is None else office.runs.worker_id
+        if any(staged.holdings for staged in writing.values()):  # what ends makes room for what starts
+            writing = dict(sorted(writing.items(), key=lambda one: bool(one[1].holdings)))
+        appends = [one.append(stream_id, office.event_id, guard, worker_id) for stream_id, one in writing.items()]
         if self._control_events:
             appends.append(self._control_append())
         try:
@@ -88,19 +94,30 @@ class Turn:
             staged = self.staged[stream_id] = Staged(known, None, fresh=False)
         return staged
 
-    def start(self, staged: Staged, command: StartStep) -> None:
+    def start(self, staged: Staged, command: StartStep, limits: Sequence[tuple[str, int]]) -> None:
         """Decide a claim.
+
+        Args:
+            staged: What is decided for the task so far.
+            command: The claim.
+            limits: The limited scopes it counts in, and how many attempts may run in each.
 
         Raises:
             NotAllowed: The step may not start as things stand.
         """
         events, task = react(staged.task, command)
         staged.take(events, task)
-        staged.claimed.append(task.number(command.step))
+        number = task.number(command.step)
+        staged.claimed.append(number)
+        attempt = task.steps[number].attempt
+        staged.holdings.extend(Holding(scope, most, number, attempt) for scope, most in limits)
 
     def _decide(self, ticket: Ticket) -> None:
         if isinstance(ticket.command, (PauseScope, ResumeScope)):
             self._decide_control(ticket, ticket.command)
+            return
+        if ticket.worker_id is not None and self.office.runs and ticket.worker_id != self.office.runs.worker_id:
+            self._refuse_fenced(ticket)
             return
         try:
             staged = self._stage_for(ticket)
@@ -117,6 +134,11 @@ class Turn:
             return
         staged.take(events, task)
         staged.tickets.append(ticket)
+
+    def _refuse_fenced(self, ticket: Ticket) -> None:
+        """Refuse the report of an attempt whose worker was declared dead: others run the step again."""
+        _log.info("a report came after worker %s, which had started the attempt, was declared dead", ticket.worker_id)
+        ticket.refuse(StaleAttempt(f"expected the report of a living worker, found one of {ticket.worker_id}"))
 
     def _refuse(self, ticket: Ticket, error: TaskerError) -> None:
         """Refuse a command; one decided behind others of this turn, on a state that may be stale, is decided again."""
@@ -188,27 +210,32 @@ class Turn:
         return Append(self.office.control_id, version, rows, None if version else CONTROL_HEADER)
 
     def _settle(self, by_stream: dict[bytes, AppendResult], results: list[AppendResult]) -> None:
-        """Make known what won, and hand back what lost for another decision on a newer state."""
-        office = self.office
+        """Make known what won, and only then hand back what lost, for another decision on a newer state."""
         won: dict[bytes, Staged] = {}
+        lost: dict[bytes, Lost] = {}
         for stream_id, result in by_stream.items():
-            staged = self.staged[stream_id]
             if isinstance(result, Appended):
+                staged = won[stream_id] = self.staged[stream_id]
                 staged.known = Known(staged.task, result.last)
-                won[stream_id] = staged
             else:
-                self._lost(stream_id, staged, result)
+                lost[stream_id] = result
+        self._make_known(won, results)
+        for stream_id, staged in self.staged.items():
+            if stream_id in won or not staged.events:
+                staged.settle()
+        for stream_id, reason in lost.items():
+            self._lost(stream_id, self.staged[stream_id], reason)
+
+    def _make_known(self, won: dict[bytes, Staged], results: list[AppendResult]) -> None:
+        office = self.office
         office.streams.put_all([(stream_id, staged.known) for stream_id, staged in won.items()])
         if self._control_tickets:
             self._settle_control(results)
         ranges = [result for result in results if isinstance(result, Appended)]
         if ranges:
-            office.committed(ranges[0].first, ranges[-1].last, self._types)
+            office.on_commit(ranges[0].first, ranges[-1].last, self._types)
         if office.runs is not None:
-            office.runs.committed(self, won)
-        for stream_id, staged in self.staged.items():
-            if stream_id in won or not staged.events:
-                staged.settle()
+            office.runs.committed(self, won, ranges[-1].last - ranges[0].first + 1 if ranges else 0)
 
     def _types(self) -> set[str]:
         """Name the types of everything decided in this turn."""
@@ -217,19 +244,27 @@ class Turn:
             decided.extend(staged.events)
         return {event.name if isinstance(event, CustomEvent) else event.type for event in decided}
 
-    def _lost(self, stream_id: bytes, staged: Staged, result: VersionConflict | IdentityTaken) -> None:
+    def _lost(self, stream_id: bytes, staged: Staged, result: Lost) -> None:
         office = self.office
         if isinstance(result, IdentityTaken):
             for ticket in staged.tickets:
                 ticket.taken_by = result.stream_id
                 ticket.settle()
             return
-        known = office.streams.current(stream_id)
-        if staged.claimed:
-            office.refresh_control()
+        task = None
+        try:
+            if not staged.created:
+                office.streams.doubt(stream_id)
+                task = office.streams.known(stream_id).task
+            if staged.claimed:
+                office.refresh_control()
+        except LogUnavailable as error:
+            office.stalled(error)
+        except TaskerError as error:  # deciding again meets it again, and says so to whoever asked
+            _log.debug("a task cannot be read: %s", error)
         office.inbox.give_back(staged.tickets)
         if office.runs is not None:
-            office.runs.lost(stream_id, known.task)
+            office.runs.lost(stream_id, task, result)
 
     def _settle_control(self, results: list[AppendResult]) -> None:
         office = self.office
@@ -242,7 +277,10 @@ class Turn:
                 ticket.position = last
                 ticket.settle()
             return
-        office.refresh_control()
+        try:
+            office.refresh_control()
+        except LogUnavailable as error:
+            office.stalled(error)
         office.inbox.give_back(self._control_tickets)
 
     def _unavailable(self, error: LogUnavailable) -> None:
@@ -258,7 +296,8 @@ class Turn:
                 else:
                     ticket.refuse(error)
             if office.runs is not None and (staged.claimed or staged.changes):
-                office.runs.lost(stream_id, None if error.outcome_unknown or not staged.base.version else staged.base)
+                task = None if error.outcome_unknown or not staged.base.version else staged.base
+                office.runs.lost(stream_id, task, None)
         for ticket in self._control_tickets:
             ticket.refuse(error)
         office.inbox.give_back(kept)

@@ -110,6 +110,14 @@ class Limits(Section):
     tasks: Limit = Field(default_factory=dict, validate_default=True)
     systems: Limit = Field(default_factory=dict, validate_default=True)
 
+    def by_scope(self) -> dict[str, int]:
+        """Give every limit under the name of its scope: `namespace:x`, `task:ns.name`, `system:x`."""
+        return {
+            **{f"namespace:{name}": most for name, most in self.namespaces.items()},
+            **{f"task:{name}": most for name, most in self.tasks.items()},
+            **{f"system:{name}": most for name, most in self.systems.items()},
+        }
+
 
 class Sizes(Section):
     """The largest sizes in bytes; `steps` is a number of steps per definition."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from typing import TYPE_CHECKING
 
 from tasker.codec.recorded import RecordedEvent
 from tasker.codec.registry import supported
-from tasker.subscriptions.batch import RAISED, Lane
 from tasker.subscriptions.retry import told
 from tasker.subscriptions.values import Redelivered
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
     from tasker.log.port import EventLog
     from tasker.redaction import Redactor
+    from tasker.subscriptions.lane import Lane
 
+RAISED = (Exception, SystemExit, CancelledError)
+"""What a subscriber may raise without ending who calls it."""
 _PAGE = 500
 
 

@@ -1,7 +1,8 @@
 """The rows of the subscriptions: every read and write of the two tables.
 
 What the owner of a subscription writes is a compare-and-set on its epoch and checkpoint; what a person changes touches
-the state, or a parked row, which the owner leaves alone. So neither undoes the other.
+the state, or a parked row, which the owner leaves alone. So neither undoes the other. Leases are written and compared
+by the clock of the database. Whatever the number of subscriptions, a round needs a fixed number of statements.
 """
 
 from __future__ import annotations
@@ -11,110 +12,125 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, insert, or_, select, update
 
-from tasker.errors import LogRewound
 from tasker.subscriptions import tables
+from tasker.subscriptions.clock import StoreClock
 from tasker.subscriptions.tables import ACTIVE, DISCARDED, PARKED, RETIRED, RETRYING, held, subscriptions
-from tasker.subscriptions.values import Held, Outcome, Row
+from tasker.subscriptions.values import Held, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
     from tasker.log.port import Store
+    from tasker.subscriptions.values import Entry, Outcome
 
 OPEN: ColumnElement[bool] = or_(held.c.state == PARKED, held.c.due.is_not(None))
+_COLUMNS = tuple(subscriptions.c[name] for name in Row._fields if name in subscriptions.c)
+_NEXT_DUE = select(func.min(held.c.due)).where(held.c.subscription == subscriptions.c.name).scalar_subquery()
 _HELD = (held.c.position, held.c.stream_id, held.c.state, held.c.tries, held.c.due, held.c.error, held.c.actor)
 _DUE_AT_ONCE = 100
-
-
-class OwnershipLost(Exception):
-    """Another process took the subscription over; nothing of the batch is stored."""
 
 
 class Ledger:
     """Reads and writes the rows; makes the tables with the first use."""
 
-    def __init__(self, store: Store, owner: str) -> None:
-        """Take the store and the name under which this process owns subscriptions."""
+    def __init__(
+        self, store: Store, owner: str, lease: int, clock: Callable[[], ColumnElement[int]] = StoreClock
+    ) -> None:
+        """Take the store and who this process is.
+
+        Args:
+            store: Where the rows are.
+            owner: The name under which this process owns subscriptions.
+            lease: How long a lease lasts, in microseconds.
+            clock: Gives the present time of the database, in microseconds, as an expression.
+        """
         self.owner = owner
+        self.lease = lease
         self._store = store
+        self._clock = clock
         self._ready = False
         self._making = Lock()
 
     def rows(self, names: Sequence[str] | None = None) -> list[Row]:
         """Read the rows of some subscriptions, or of all, by name."""
-        query = select(subscriptions).order_by(subscriptions.c.name)
+        query = select(*_COLUMNS, self._left(), _NEXT_DUE).order_by(subscriptions.c.name)
         if names is not None:
             query = query.where(subscriptions.c.name.in_(names))
         with self._reading() as connection:
             return [Row._make(row) for row in connection.execute(query)]
 
-    def register(self, name: str, start: int, patterns: Sequence[str]) -> Row:
-        """Make the row of a subscription if there is none; else note its globs, and wake one that had failed."""
+    def register(self, name: str, start: int, patterns: Sequence[str]) -> str:
+        """Make the row of a subscription if there is none; else note its globs, and wake one that had failed.
+
+        Returns:
+            The state that it was in.
+        """
         globs = json.dumps(list(patterns))
-        new = Row(name, ACTIVE, start, None, 0, 0, globs, 0, "[]", None)
         mine = subscriptions.c.name == name
         with self._writing() as connection:
-            found = connection.execute(select(subscriptions).where(mine)).first()
+            found = connection.execute(select(subscriptions.c.state).where(mine)).scalar()
             if found is None:
-                connection.execute(insert(subscriptions).values(new._asdict()))
-                return new
+                new = {"name": name, "state": ACTIVE, "checkpoint": start, "patterns": globs}
+                connection.execute(insert(subscriptions).values(**new, **tables.FRESH))
+                return ACTIVE
             connection.execute(update(subscriptions).where(mine).values(patterns=globs))
             failed = and_(mine, subscriptions.c.state == tables.FAILED)
             connection.execute(update(subscriptions).where(failed).values(state=ACTIVE, error=None))
-            return Row._make(found)
+            return str(found)
 
-    def claim(self, row: Row, now: int, until: int) -> bool:
-        """Become, or stay, the owner; a new owner counts the epoch up. False if another was quicker."""
-        stays = row.owner == self.owner
-        with self._writing(durable=False) as connection:
-            taken = connection.execute(
-                update(subscriptions)
-                .where(
-                    subscriptions.c.name == row.name,
-                    subscriptions.c.epoch == row.epoch,
-                    or_(
-                        subscriptions.c.owner == self.owner,
-                        subscriptions.c.owner.is_(None),
-                        subscriptions.c.lease_until <= now,
-                    ),
-                )
-                .values(owner=self.owner, lease_until=until, epoch=row.epoch if stays else row.epoch + 1)
+    def claim(self, names: Sequence[str]) -> list[Row]:
+        """Become, or stay, the owner of those that nobody else holds; a new owner counts the epoch up."""
+        clock, mine = self._clock(), subscriptions.c.owner == self.owner
+        free = or_(mine, subscriptions.c.owner.is_(None), subscriptions.c.lease_until <= clock)
+        taken = (
+            update(subscriptions)
+            .where(subscriptions.c.name.in_(names), subscriptions.c.state == ACTIVE, free)
+            .values(
+                owner=self.owner,
+                lease_until=clock + self.lease,
+                epoch=subscriptions.c.epoch + case((mine, 0), else_=1),
             )
-            return taken.rowcount == 1
+            .returning(*_COLUMNS, self._left(), _NEXT_DUE)
+        )
+        with self._writing(durable=False) as connection:
+            return sorted(Row._make(row) for row in connection.execute(taken))
+
+    def renew(self, names: Sequence[str]) -> dict[str, int]:
+        """Lengthen the leases of those that this process owns; give their epochs."""
+        mine = (subscriptions.c.name.in_(names), subscriptions.c.owner == self.owner)
+        kept = update(subscriptions).where(*mine).values(lease_until=self._clock() + self.lease)
+        with self._writing(durable=False) as connection:
+            found = connection.execute(kept.returning(subscriptions.c.name, subscriptions.c.epoch))
+            return {name: epoch for name, epoch in found}  # noqa: C416 - mypy knows the types of a tuple only
 
     def release(self) -> None:
         """Give up whatever this process owns, so that another may take it at once."""
-        self._owned(subscriptions.c.owner == self.owner)
+        self._free(subscriptions.c.owner == self.owner)
 
     def inherit(self) -> None:
         """Free what other processes own: the caller knows that they are dead."""
-        self._owned(subscriptions.c.owner != self.owner)
+        self._free(subscriptions.c.owner != self.owner)
 
-    def commit(self, row: Row, outcome: Outcome, until: int) -> None:
-        """Store what a batch brought.
-
-        Raises:
-            OwnershipLost: The epoch or the checkpoint is no longer that of the row.
-        """
-        values = {
-            "checkpoint": outcome.checkpoint,
-            "failures": outcome.failures,
-            "streak": json.dumps(outcome.streak),
-            "error": outcome.error,
-            "lease_until": until,
-        }
+    def move(self, names: Sequence[str], before: int, after: int) -> set[str]:
+        """Move the checkpoint of some subscriptions from one place to the same other; give those that were moved."""
+        there = (subscriptions.c.checkpoint == before, subscriptions.c.owner == self.owner)
+        moved = update(subscriptions).where(subscriptions.c.name.in_(names), *there).values(checkpoint=after)
         with self._writing(durable=False) as connection:
-            self._own(connection, row, values)
-            if outcome.closed or outcome.written:
-                _replace(connection, row.name, outcome)
-            if outcome.stop is not None:
-                state, error = outcome.stop
-                active = and_(subscriptions.c.name == row.name, subscriptions.c.state == ACTIVE)
-                connection.execute(update(subscriptions).where(active).values(state=state, error=error))
+            return set(connection.execute(moved.returning(subscriptions.c.name)).scalars())
+
+    def commit(self, entries: Sequence[Entry]) -> list[str | None]:
+        """Store what some batches brought, all or nothing of each.
+
+        Returns:
+            The state of each subscription; None where epoch or checkpoint is no longer that of the row: another process
+            took it over, and nothing of the batch is stored.
+        """
+        with self._writing(durable=False) as connection:
+            return [self._commit(connection, entry.row, entry.outcome) for entry in entries]
 
     def due(self, name: str, now: int) -> list[Held]:
         """Read the rows that are due, the oldest position first, a bounded number."""
@@ -123,19 +139,14 @@ class Ledger:
             found = connection.execute(query.order_by(held.c.due, held.c.position).limit(_DUE_AT_ONCE))
             return sorted(Held._make(row) for row in found)
 
-    def streams(self, name: str) -> set[bytes]:
-        """Read which streams of a subscription are held."""
+    def streams(self, names: Sequence[str]) -> Mapping[str, set[bytes]]:
+        """Read which streams are held, for each of some subscriptions."""
+        query = select(held.c.subscription, held.c.stream_id).where(held.c.subscription.in_(names), OPEN)
+        found: dict[str, set[bytes]] = {name: set() for name in names}
         with self._reading() as connection:
-            found = connection.execute(select(held.c.stream_id).where(held.c.subscription == name, OPEN))
-            return {bytes(row.stream_id) for row in found}
-
-    def next_due(self, names: Sequence[str]) -> int | None:
-        """Give the earliest due of the active ones among some subscriptions."""
-        query = select(func.min(held.c.due)).join(subscriptions, subscriptions.c.name == held.c.subscription)
-        with self._reading() as connection:
-            due = connection.execute(query.where(held.c.subscription.in_(names), subscriptions.c.state == ACTIVE))
-            found = due.scalar()
-            return None if found is None else int(found)
+            for name, stream_id in connection.execute(query):
+                found[name].add(bytes(stream_id))
+        return found
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Count the open rows of each subscription by their state."""
@@ -150,7 +161,7 @@ class Ledger:
         with self._reading() as connection:
             return [Held._make(row) for row in connection.execute(query.order_by(held.c.position))]
 
-    def free(self, name: str, position: int, actor: str | None, *, due: int, discard: bool) -> bool:
+    def free(self, name: str, position: int, actor: str, *, due: int, discard: bool) -> bool:
         """Let a parked row go: to new tries, or discarded for good; False if it is not parked."""
         values: dict[str, object] = {"state": DISCARDED, "due": due, "actor": actor}
         if not discard:
@@ -170,20 +181,37 @@ class Ledger:
         with self._writing() as connection:
             return connection.execute(update(subscriptions).where(*where).values(**values)).rowcount == 1
 
-    def _own(self, connection: Connection, row: Row, values: dict[str, object]) -> None:
-        moved = connection.execute(
+    def _commit(self, connection: Connection, row: Row, outcome: Outcome) -> str | None:
+        """Store what one batch brought; give the state, or None if the subscription is another process's by now."""
+        mine = (subscriptions.c.owner == self.owner, subscriptions.c.epoch == row.epoch)
+        moved = (
             update(subscriptions)
-            .where(
-                subscriptions.c.name == row.name,
-                subscriptions.c.epoch == row.epoch,
-                subscriptions.c.checkpoint == row.checkpoint,
+            .where(subscriptions.c.name == row.name, *mine, subscriptions.c.checkpoint == row.checkpoint)
+            .values(
+                checkpoint=outcome.checkpoint,
+                failures=outcome.failures,
+                streak=json.dumps(outcome.streak),
+                error=outcome.error,
+                lease_until=self._clock() + self.lease,
             )
-            .values(**values)
         )
-        if moved.rowcount != 1:
-            raise OwnershipLost(row.name)
+        state = connection.execute(moved.returning(subscriptions.c.state)).scalar()
+        if state is None:
+            return None
+        if outcome.closed or outcome.written:
+            _replace(connection, row.name, outcome)
+        if outcome.stop is None or state != ACTIVE:
+            return str(state)
+        state, error = outcome.stop
+        connection.execute(
+            update(subscriptions).where(subscriptions.c.name == row.name).values(state=state, error=error)
+        )
+        return state
 
-    def _owned(self, whose: ColumnElement[bool]) -> None:
+    def _left(self) -> ColumnElement[int]:
+        return (subscriptions.c.lease_until - self._clock()).label("lease_left")
+
+    def _free(self, whose: ColumnElement[bool]) -> None:
         with self._writing() as connection:
             connection.execute(update(subscriptions).where(whose).values(owner=None, lease_until=0))
 
@@ -195,9 +223,12 @@ class Ledger:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        """Hold a connection for a single query."""
         self._prepare()
         with self._store.reading() as connection:
-            yield connection
+            # A query alone needs no transaction around it: on a server, that would be two more round trips.
+            alone = connection.dialect.name == "postgresql"
+            yield connection.execution_options(isolation_level="AUTOCOMMIT") if alone else connection
 
     def _prepare(self) -> None:
         if self._ready:
@@ -216,12 +247,3 @@ def _replace(connection: Connection, name: str, outcome: Outcome) -> None:
     connection.execute(delete(held).where(mine), gone)
     if outcome.written:
         connection.execute(insert(held), [{"subscription": name, **row._asdict()} for row in outcome.written])
-
-
-def rewound(name: str, checkpoint: int, head: int) -> LogRewound:
-    """Give the error of a subscription that is ahead of its log."""
-    return LogRewound(
-        f"subscription {name!r} has reached position {checkpoint}, but the log ends at {head}: it lost its tail, "
-        f"for instance because a replica was promoted. Find out which events are missing, then retire the subscription "
-        f"and subscribe under a new name, or restore the log"
-    )

@@ -33,6 +33,10 @@ class Operators:
         head = self._store.log.head()  # after the rows, so that no lag is negative
         return [_info(row, head, counts) for row in rows]
 
+    def head(self) -> int:
+        """Give the position of the last event of the log; 0 for an empty one."""
+        return self._store.log.head()
+
     def pause(self, name: str) -> None:
         """Stop delivering; the checkpoint stays, and nothing is lost. Safe to repeat.
 
@@ -97,6 +101,7 @@ class Operators:
             raise NotAllowed(msg)
         text = "subscription %s: position %s is freed by %s (%s)"
         logger("subscriptions").info(text, name, position, actor or "unknown", verb)
+        self._changed()
 
     def _turn(self, name: str, state: str, legal: Sequence[str]) -> None:
         row = self._known(name)
@@ -105,6 +110,10 @@ class Operators:
             msg = f"subscription {name!r} is {row.state}; only from {', '.join(legal)} it can become {state}: {hint}"
             raise NotAllowed(msg)
         logger("subscriptions").info("subscription %s is %s", name, state)
+        self._changed()
+
+    def _changed(self) -> None:
+        """Hear that a row was changed here."""
 
     def _known(self, name: str) -> Row:
         rows = {row.name: row for row in self._ledger.rows()}

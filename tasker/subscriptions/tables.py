@@ -32,9 +32,12 @@ subscriptions = Table(
 """One row for each subscription.
 
 `checkpoint`: every matching event up to it was delivered, or waits behind a row of `held`. `lease_until`: microseconds
-of real time. `epoch`: counts owners. `failures`: deliveries that failed since the last that went through. `streak`: the
-tasks that were parked since then (JSON list of stream ids in hex).
+of the database's clock. `epoch`: counts owners. `failures`: deliveries that failed since the last that went through.
+`streak`: the tasks that were parked since then (JSON list of stream ids in hex).
 """
+
+FRESH = {"owner": None, "lease_until": 0, "epoch": 0, "failures": 0, "streak": "[]", "error": None}
+"""What a new subscription has beside its name, state, checkpoint and patterns."""
 
 held = Table(
     "subscription_events",

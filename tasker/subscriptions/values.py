@@ -45,18 +45,6 @@ class Parked(NamedTuple):
     error: str | None
 
 
-class Served(NamedTuple):
-    """What one round brought.
-
-    Attributes:
-        progress: True if anything was delivered, tried or passed over: there may be more.
-        next_due: When the earliest retry is due (microseconds), or None.
-    """
-
-    progress: bool
-    next_due: int | None
-
-
 class Redelivered(NamedTuple):
     """What `redeliver` sent, or would send.
 
@@ -70,18 +58,33 @@ class Redelivered(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row of `subscriptions`."""
+    """One row of `subscriptions`, without its patterns' meaning.
+
+    Attributes:
+        name: Its identity.
+        state: active, paused, failed or retired.
+        checkpoint: The position it has reached.
+        owner: The process that serves it, or served it last; None if it was given up.
+        epoch: How many owners it has had.
+        patterns: The globs, as a JSON list.
+        failures: Deliveries that failed since the last that went through.
+        streak: The tasks that were parked since then, as a JSON list.
+        error: The last failure, or why it does not go on.
+        lease_left: Microseconds until the lease of its owner ends, as of the read; 0 and less where it has ended.
+        next_due: When its earliest retry is due (microseconds, the application's clock), or None.
+    """
 
     name: str
     state: str
     checkpoint: int
     owner: str | None
-    lease_until: int
     epoch: int
     patterns: str
     failures: int
     streak: str
     error: str | None
+    lease_left: int
+    next_due: int | None
 
 
 class Held(NamedTuple):
@@ -116,3 +119,10 @@ class Outcome(NamedTuple):
     closed: tuple[int, ...] = ()
     written: tuple[Held, ...] = ()
     stop: tuple[str, str] | None = None
+
+
+class Entry(NamedTuple):
+    """The row that a batch began from, with the checkpoint that is stored, and what it brought."""
+
+    row: Row
+    outcome: Outcome

@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("_build", "tasker", "tests", "bench", "examples")
+CODE = ("_build", "tasker", "tests", "bench", "examples", "subscribers")
 #: Made by tools, never committed.
 GENERATED = {
     *(".git", ".hypothesis", ".import_linter_cache", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".uv", ".venv"),
-    *(".bench", "__pycache__", "build", "dist", "htmlcov", "target"),
+    *(".bench", ".kafka", "__pycache__", "build", "dist", "htmlcov", "target"),
 }
 #: An exact copy of the contract's suite: its own house, its own rules.
 COPIED = "tests/acceptance/face/"
@@ -80,7 +80,7 @@ def files(*suffixes: str) -> tuple[str, ...]:
     found: list[str] = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = sorted(f for f in folders if f not in GENERATED and not f.endswith(".egg-info"))
-        here = [Path(folder, name) for name in sorted(names)]
+        here = [Path(folder, name) for name in sorted(names) if not name.startswith(".coverage")]
         found += [p.relative_to(ROOT).as_posix() for p in here if p.suffix in suffixes]
     return tuple(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from random import Random
 
@@ -120,11 +121,14 @@ def control(log: EventLog) -> None:
 
 
 def states(store: Store):
-    """Give a function that folds the state of a stream as of a version, as the runtime does."""
+    """Give a function that folds the states of streams as of versions, as the runtime does."""
 
     def state_at(stream_id: bytes, version: int) -> Task:
         rows: list[StoredEvent] = store.log.stream(stream_id, limit=version)
         definition = definition_of(store.log, rows[0].header.definition_digest)
         return fold_stream(definition, text_id(stream_id), rows)
 
-    return state_at
+    def states_at(wanted: Mapping[bytes, int]) -> dict[bytes, Task]:
+        return {stream_id: state_at(stream_id, version) for stream_id, version in wanted.items()}
+
+    return states_at

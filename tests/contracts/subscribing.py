@@ -8,7 +8,7 @@ from tasker.bus.bus import Bus
 from tasker.bus.subscriber import BaseSubscriber
 from tasker.codec.recorded import RecordedEvent
 from tasker.log.port import EventLog, Store
-from tasker.subscriptions.subscriptions import LEASE, Subscriptions
+from tasker.subscriptions.subscriptions import LEASE, Rules, Subscriptions
 from tests.contracts.kit import event, more, new_id, start
 
 MINUTE = 60_000_000
@@ -50,17 +50,18 @@ class Times:
 class Process:
     """One process on a store, as far as subscriptions go."""
 
-    def __init__(self, store: Store, times: Times | None = None) -> None:
-        """Make its bus and its subscriptions."""
+    def __init__(self, store: Store, times: Times | None = None, rules: Rules | None = None) -> None:
+        """Make its bus and its subscriptions; without rules of their own, leases go by the times."""
         self.store = store
         self.times = times or Times()
         self.bus = Bus(lambda: store.log)
-        self.subscriptions = Subscriptions(store, self.bus, lambda: self.times.now, wall=lambda: self.times.real)
+        rules = rules or Rules(clock=lambda: self.times.real)
+        self.subscriptions = Subscriptions(store, self.bus, lambda: self.times.now, rules)
 
     def pump(self, rounds: int = 1_000) -> int:
         """Serve until nothing is left to do now; give the number of rounds."""
         for number in range(rounds):
-            if not self.subscriptions.serve(self.times.now, until_position=self.store.log.head()).progress:
+            if not self.subscriptions.serve(self.times.now, until_position=self.store.log.head()):
                 return number
         raise AssertionError(f"still progress after {rounds} rounds")
 

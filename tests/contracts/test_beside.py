@@ -130,9 +130,10 @@ class TestTransactions:
             assert connection.execute(text("SELECT count(*) FROM mine")).scalar_one() == 40
         assert store.log.head() == 40
 
-    def test_runner_lock(self, store):
-        """The lock of the runner can be taken, given back, and taken again."""
+    def test_runner_lock(self, place, store):
+        """The lock of the runner can be taken, given back, and taken again; SQLite's proves every other runner dead."""
         lock = store.runner_lock()
+        assert lock.exclusive is place.adapter.sqlite
         lock.acquire()
         lock.acquire()
         lock.release()

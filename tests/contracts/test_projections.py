@@ -108,13 +108,13 @@ def test_a_failing_event_stops_at_its_position(store):
     populate(store.log, seed, lives, rounds=40)
     broken = store.log.tail(0, limit=1000)[25]
 
-    def state_at(stream_id, version):
-        if stream_id == broken.stream_id and version >= broken.version:
+    def states_at(wanted):
+        if wanted.get(broken.stream_id, 0) >= broken.version:
             message = "needs a newer release"
             raise UnsupportedEvent(message, position=broken.position, type="task.migrated")
-        return states(store)(stream_id, version)
+        return states(store)(wanted)
 
-    models = Projections(store, state_at)
+    models = Projections(store, states_at)
     while models.serve():
         pass
     status = Projections(store, states(store)).status()
@@ -134,12 +134,12 @@ def test_an_error_without_a_position_stops_there_too(store):
     populate(store.log, seed, lives, rounds=40)
     broken = store.log.tail(0, limit=1000)[30]
 
-    def state_at(stream_id, version):
-        if stream_id == broken.stream_id and version >= broken.version:
+    def states_at(wanted):
+        if wanted.get(broken.stream_id, 0) >= broken.version:
             raise ZeroDivisionError
-        return states(store)(stream_id, version)
+        return states(store)(wanted)
 
-    models = Projections(store, state_at)
+    models = Projections(store, states_at)
     while models.serve():
         pass
     assert models.status()[:2] == ("failed", broken.position - 1)
@@ -151,20 +151,41 @@ def test_a_store_that_fails_stops_nothing(store):
     populate(store.log, Random(1), [])
     fails = [True]
 
-    def state_at(stream_id, version):
+    def states_at(wanted):
         if fails.pop():
             fails.append(False)
             message = "away"
             raise LogUnavailable(message)
         fails.append(False)
-        return states(store)(stream_id, version)
+        return states(store)(wanted)
 
-    models = Projections(store, state_at)
+    models = Projections(store, states_at)
     with pytest.raises(LogUnavailable):
         models.serve()
     assert models.checkpoint() == 0
     assert models.serve()
     assert models.status().state == "active"
+
+
+def test_a_stretch_asks_once(store):
+    """The states of all tasks of a stretch are asked for together, as of their last events in it, and no others."""
+    seed, lives, asked = Random(14), [], []
+    populate(store.log, seed, lives, rounds=60)
+    control(store.log)
+
+    def states_at(wanted):
+        asked.append(dict(wanted))
+        return states(store)(wanted)
+
+    models = Projections(store, states_at)
+    half = store.log.head() // 2
+    while models.serve(limit=half):
+        pass
+    events = [event for event in store.log.tail(0, limit=10_000) if event.header.namespace != "$control"]
+    parts = [[event for event in events if low < event.position <= low + half] for low in range(0, 2 * half + 1, half)]
+    assert [one for one in asked if one] == [
+        {event.stream_id: event.version for event in part} for part in parts if part
+    ]
 
 
 def test_waiting_for_a_position(store):

@@ -216,7 +216,7 @@ def test_an_old_head_is_no_rewind(process):
     """A caller that knows an older head than another process stops nothing."""
     task(process.store.log, "order.a")
     process.pump()
-    assert not process.subscriptions.serve(0, until_position=1).progress
+    assert not process.subscriptions.serve(0, until_position=1)
     assert process.info().state == "active"
 
 

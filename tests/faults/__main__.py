@@ -1,62 +1,60 @@
-"""`python -m tests.faults`: play histories with real kills, check the invariants on each; exit 1 for a violation."""
+"""`python -m tests.faults`: play histories with real faults, check the invariants on each; exit 1 for a violation."""
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import secrets
-import statistics
 import sys
 import time
 
-from tests.faults.history import Outcome, play
+from tests import postgres
+from tests.faults import report
+from tests.faults.history import Outcome
+from tests.faults.places import BACKENDS, SQLITE
+from tests.faults.script import BOTH
+from tests.faults.series import play_all
+
+_DEFAULT_HISTORIES = 300
+_DEFAULT_JOBS = 2
 
 
 def main() -> int:
     """Play until the number or the time is reached."""
     asked = _parser().parse_args()
+    if asked.backend != SQLITE and postgres.home() is None:
+        print(postgres.ADVICE)
+        if asked.backend != BOTH or os.environ.get("CI"):
+            return 1
+        asked.backend = SQLITE
     first = secrets.randbelow(1_000_000) if asked.seed is None else asked.seed
-    most = asked.histories or (sys.maxsize if asked.seconds else 500)
-    until = time.monotonic() + (asked.seconds or float("inf"))
-    outcomes: list[Outcome] = []
     began = time.monotonic()
-    while len(outcomes) < most and time.monotonic() < until:
-        outcome = play(first + len(outcomes))
+    outcomes: list[Outcome] = []
+    most = asked.histories or (math.inf if asked.seconds else _DEFAULT_HISTORIES)
+    limits = {"jobs": min(asked.jobs, most), "most": most, "seconds": asked.seconds or math.inf}
+    for outcome in play_all(first, asked.backend, keep=asked.keep, **limits):
         outcomes.append(outcome)
-        _tell(outcome)
+        report.tell(outcome)
         if len(outcomes) % 20 == 0:
             print(f"{len(outcomes)} histories, {time.monotonic() - began:.0f} s", flush=True)
-    print(_summary(outcomes, first, time.monotonic() - began))
+    print(f"from seed {first}: {report.summary(outcomes, time.monotonic() - began)}")
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seconds", type=float, help="begin no further history after so many seconds")
-    parser.add_argument("--histories", type=int, help="how many histories (default 500, without --seconds)")
+    parser.add_argument(
+        "--histories", type=int, help=f"how many histories (default {_DEFAULT_HISTORIES}, without --seconds)"
+    )
     parser.add_argument("--seed", type=int, help="seed of the first history; each further one adds 1 (default: random)")
+    parser.add_argument("--backend", choices=[*BACKENDS, BOTH], default=BOTH, help="where logs are (default: both)")
+    parser.add_argument(
+        "--jobs", type=int, default=_DEFAULT_JOBS, help=f"histories at a time (default {_DEFAULT_JOBS})"
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the files of every history")
     return parser
-
-
-def _tell(outcome: Outcome) -> None:
-    if outcome.violations:
-        for text in outcome.violations[:20]:
-            print(f"VIOLATION in history {outcome.seed}: {text}")
-        more = len(outcome.violations) - 20
-        print(f"  {f'and {more} more; ' if more > 0 else ''}files: {outcome.kept}")
-        print(f"  repeat: python -m tests.faults --histories 1 --seed {outcome.seed}", flush=True)
-
-
-def _summary(outcomes: list[Outcome], first: int, seconds: float) -> str:
-    kills, events = sum(one.kills for one in outcomes), sum(one.events for one in outcomes)
-    bad = sum(bool(one.violations) for one in outcomes)
-    resumed = sorted(value for one in outcomes for value in one.resumed)
-    text = f"{len(outcomes)} histories from seed {first} in {seconds:.0f} s: {kills} kills, {events} events, "
-    text += f"{bad} with violations"
-    if not resumed:
-        return text
-    middle, most = statistics.median(resumed) * 1000, resumed[-1] * 1000
-    text += f"\nfrom a kill to the first step after the restart: median {middle:.0f} ms, max {most:.0f} ms"
-    return f"{text} ({len(resumed)} kills with a step due; the worker is forked from a warm process)"
 
 
 if __name__ == "__main__":

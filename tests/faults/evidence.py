@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tasker.clock import rfc3339
 from tasker.codec.decode import decode, text_id
 from tasker.codec.recorded import CONTROL_NAMESPACE
 from tasker.codec.rows import StoredEvent
@@ -68,3 +70,12 @@ def read(store: Store) -> Evidence:
     for stream_id, item in store.work.all():
         work.setdefault(text_id(stream_id), {})[item.step] = item
     return Evidence(rows, moves, states, work)
+
+
+def show(evidence: Evidence) -> Iterator[str]:
+    """Write a log as text, a line for each event."""
+    moves = {move.row.position: move for move in evidence.moves}
+    for row in evidence.rows:
+        move = moves.get(row.position)
+        whose = "$control" if move is None else f"{move.after.id}/{row.version} {move.step or '-'} {row.attempt or ''}"
+        yield f"{row.position} {rfc3339(row.time)} {row.type} {whose} {row.actor or ''} {row.data.decode()}"

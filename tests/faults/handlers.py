@@ -1,4 +1,8 @@
-"""Handlers whose behaviour stands in their configuration, and the ledger of the effects they have outside the log."""
+"""Handlers that do what their configuration and their request say, and the ledger of their effects outside the log.
+
+A request may hold a mischief for one of its steps: the handler then hangs past its timeout and reports late, ignores
+that it is cancelled, ends the process, returns what is no JSON, or raises something odd.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,10 @@ LEDGER = "TASKER_TEST_LEDGER"
 """The environment variable that names the file in which every execution of a handler leaves its lines."""
 PUBLISHED = "faults.done"
 SUMMARY = "faults.summary"
+EXIT = 70
+"""The code with which a handler ends its process."""
+BULK = 300_000
+MISCHIEF = ("hang", "stubborn", "exit", "rubbish", "raise")
 
 
 def note(word, step, task):
@@ -28,7 +36,7 @@ def note(word, step, task):
 
 
 class Line(NamedTuple):
-    """A line of the ledger: what happened (start, effect, end), to which attempt, when (microseconds)."""
+    """A line of the ledger: what happened (start, effect, end, a mischief), to which attempt, when (microseconds)."""
 
     word: str
     attempt: tuple[str, str, str, str]
@@ -55,7 +63,36 @@ def noted(config, task, step):
         note("end", step, task)
 
 
-def finish(handler, task, step):
+def mischief(task, step):
+    """Give what this attempt shall do wrong, and for how many seconds; note it."""
+    found = task.context.get("mischief")
+    if not found or found["step"] != step.name or step.attempt > found["attempts"]:
+        return None, 0.0
+    note(found["what"], step, task)
+    if found["what"] == "exit":
+        os._exit(EXIT)
+    if found["what"] == "raise":
+        raise _odd(found["how"])
+    return found["what"], found["seconds"]
+
+
+class Mute(Exception):
+    """An exception that cannot even say what it is."""
+
+    def __str__(self):
+        """Fail."""
+        raise ValueError("nobody knows")
+
+
+def _odd(how):
+    return (SystemExit(3), Mute(), RecursionError("too deep"), ExceptionGroup("several", [OSError(5)]))[how % 4]
+
+
+def _rubbish(how):
+    return (object(), {1: {"a": object()}}, float("nan"), "\ud800", (one for one in ()), "x" * BULK)[how % 6]
+
+
+def finish(handler, task, step, wrong):
     """Have the effect, publish, and give what the step gives."""
     config = handler.config
     if config.get("wait"):
@@ -63,6 +100,8 @@ def finish(handler, task, step):
     note("effect", step, task)
     if config.get("publish"):
         handler.publish(PUBLISHED, {"attempt": step.attempt})
+    if wrong == "rubbish":
+        return _rubbish(task.context["mischief"]["how"])
     return {"attempt": step.attempt}
 
 
@@ -74,8 +113,9 @@ class Sync(StepHandler):
     def process(self, task, sequence, step):
         """Start, take a while, end."""
         with noted(self.config, task, step):
-            time.sleep(self.config.get("ms", 0) / 1000)
-            return finish(self, task, step)
+            wrong, seconds = mischief(task, step)
+            time.sleep(seconds or self.config.get("ms", 0) / 1000)
+            return finish(self, task, step, wrong)
 
 
 class Async(StepHandler):
@@ -86,8 +126,21 @@ class Async(StepHandler):
     async def process(self, task, sequence, step):
         """Start, take a while, end."""
         with noted(self.config, task, step):
-            await asyncio.sleep(self.config.get("ms", 0) / 1000)
-            return finish(self, task, step)
+            wrong, seconds = mischief(task, step)
+            if wrong == "stubborn":
+                await _stubborn(seconds)
+            else:
+                await asyncio.sleep(seconds or self.config.get("ms", 0) / 1000)
+            return finish(self, task, step, wrong)
+
+
+async def _stubborn(seconds):
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        try:
+            await asyncio.sleep(left)
+        except asyncio.CancelledError:
+            continue
 
 
 class Hook(TaskHandler):

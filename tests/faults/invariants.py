@@ -1,4 +1,4 @@
-"""The invariants of a log, each a function that gives a sentence for every place where it does not hold.
+"""The invariants of a log alone, each a function that gives a sentence for every place where it does not hold.
 
 They look at stored rows and know what an event means; they do not ask the engine whether it was right. The folded
 states serve where the rule is about states.
@@ -6,21 +6,16 @@ states serve where the rule is about states.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tasker.audit import Audit
 from tasker.codec.decode import decode_control
 from tasker.codec.recorded import CONTROL_NAMESPACE
 from tasker.codec.registry import FIRST_CUSTOM_CODE
 from tasker.domain.control import Control, evolve_control, pause_over
-from tasker.domain.status import LIVE, StepStatus
-from tasker.domain.work import work
-from tasker.errors import ChainBroken
-from tasker.log.port import Store
+from tasker.domain.status import StepStatus
 from tests.faults.evidence import Evidence, Move
-from tests.faults.handlers import Line
 
 Violations = Iterator[str]
 _ENDS = {"step.completed", "step.failed", "step.abandoned", "step.cancelled", "step.resolved_manually"}
@@ -154,84 +149,13 @@ def paused_scopes_hold(evidence: Evidence) -> Violations:
                 yield f"{move.where}: the scope {pause[0]} is paused since before"
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """What may run at once.
-
-    Attributes:
-        concurrency: Slots of every worker.
-        systems: Limits by dependent system.
-        ledger: When handlers returned.
-    """
-
-    concurrency: int
-    systems: Mapping[str, int]
-    ledger: Sequence[Line]
-
-
-def bounds_hold(evidence: Evidence, bounds: Bounds) -> Violations:
-    """At no time a worker runs more than its slots, a system more than its limit, a serial task more than one step.
-
-    In the order of time and not of positions, and an attempt ends when its handler has returned, if that was earlier
-    than its record: a report that has to be decided anew, because somebody else changed its task, is recorded later
-    than the start that took its slot.
-    """
-    returned = {line.attempt[:3]: line.time for line in bounds.ledger if line.word == "end"}
-    changes: list[tuple[int, int, int]] = []
-    for place, move in enumerate(evidence.moves):
-        change, time = _change(move), move.row.time
-        if change:
-            changes.append((min(time, returned.get(_attempt(move), time)) if change < 0 else time, change, place))
-    running: Counter[tuple[str, str]] = Counter()
-    for _, change, place in sorted(changes):
-        move = evidence.moves[place]
-        for key, most in _bounds(move, bounds).items():
-            running[key] += change
-            if change > 0 and running[key] > most:
-                yield f"{move.where}: {running[key]} attempts of {key}, {most} are allowed"
-
-
-def _change(move: Move) -> int:
-    """Give 1 if an attempt begins to run, -1 if it ends."""
-    number = move.row.step
-    if number is None:
-        return 0
-    before, after = move.before.steps[number].status, move.after.steps[number].status
-    return (after is StepStatus.IN_PROGRESS) - (before is StepStatus.IN_PROGRESS)
-
-
-def _bounds(move: Move, bounds: Bounds) -> dict[tuple[str, str], int]:
-    number, definition = move.row.step or 0, move.after.definition
-    states = move.before if move.after.steps[number].status is not StepStatus.IN_PROGRESS else move.after
-    system = definition.step_templates[number].dependent_system
-    found = {("worker", str(states.steps[number].worker_id)): bounds.concurrency}
-    if not definition.concurrent:
-        found["task", move.after.id] = 1
-    if system in bounds.systems:
-        found["system", system] = bounds.systems[system]
-    return found
-
-
-def work_matches(evidence: Evidence) -> Violations:
-    """The stored live work is what the folded states ask for."""
-    wanted = {task_id: items for task_id, task in evidence.states.items() if (items := work(task))}
-    for task_id in sorted(wanted.keys() | evidence.work.keys()):
-        if wanted.get(task_id) != evidence.work.get(task_id):
-            yield f"live work of {task_id}: expected {wanted.get(task_id)}, found {evidence.work.get(task_id)}"
-
-
-def everything_has_a_waker(evidence: Evidence) -> Violations:
-    """A live task that is not paused has something that runs, is ready, or waits for a time or for somebody."""
-    for task_id, task in evidence.states.items():
-        if task.status in LIVE and task.pause is None and not any(number >= 0 for number in work(task)):
-            yield f"{task_id}: it is {task.status} and nothing will ever move it"
-
-
-def everything_ended(evidence: Evidence) -> Violations:
-    """Every task has reached an end."""
-    for task_id, task in evidence.states.items():
-        if task.status in LIVE:
-            yield f"{task_id}: still {task.status}: {[state.status.value for state in task.steps]}"
+def serial_tasks_hold(evidence: Evidence) -> Violations:
+    """A task that is not concurrent has at most one running step."""
+    for move in evidence.moves:
+        if move.row.type == "step.started" and not move.after.definition.concurrent:
+            running = [place for place, state in enumerate(move.after.steps) if state.status is StepStatus.IN_PROGRESS]
+            if len(running) > 1:
+                yield f"{move.where}: the steps {running} run at the same time"
 
 
 def annotations_are_recorded_once(evidence: Evidence, kind: str) -> Violations:
@@ -244,46 +168,6 @@ def annotations_are_recorded_once(evidence: Evidence, kind: str) -> Violations:
             yield f"{move.where}: the note of the hook is not followed by the end of the task"
 
 
-def nothing_is_lost(evidence: Evidence, acknowledged: Sequence[tuple[str, str]]) -> Violations:
-    """Every acknowledged request has its task, and one key has one."""
-    tasks: dict[str, set[str]] = defaultdict(set)
-    for key, task_id in acknowledged:
-        tasks[key].add(task_id)
-        if task_id not in evidence.states:
-            yield f"{task_id}: acknowledged, and not in the log"
-    yield from (f"the key {key} has the tasks {sorted(ids)}" for key, ids in tasks.items() if len(ids) > 1)
-
-
-def effects_agree(evidence: Evidence, ledger: Sequence[Line]) -> Violations:
-    """A started attempt is executed at most once, no other is, and what was completed had its effect."""
-    started = {(*_attempt(move), _worker(move)) for move in evidence.moves if move.row.type == "step.started"}
-    for (word, attempt), times in Counter((line.word, line.attempt) for line in ledger).items():
-        if times > 1:
-            yield f"{word} of {attempt} happened {times} times"
-        if attempt not in started:
-            yield f"{word} of {attempt}: this attempt is not in the log"
-    had = {line.attempt[:3] for line in ledger if line.word == "effect"}
-    for move in evidence.moves:
-        if move.row.type == "step.completed" and move.row.actor is None and _attempt(move) not in had:
-            yield f"{move.where}: completed, and its effect did not happen"
-
-
-def _attempt(move: Move) -> tuple[str, str, str]:
-    return move.after.id, str(move.step), str(move.row.attempt)
-
-
-def _worker(move: Move) -> str:
-    return str(move.after.steps[move.row.step or 0].worker_id)
-
-
-def chain_verifies(store: Store) -> Violations:
-    """The hash chain verifies from stored bytes."""
-    try:
-        Audit(store).verify()
-    except ChainBroken as error:
-        yield f"the chain is broken: {error}"
-
-
 ALWAYS: tuple[Callable[[Evidence], Violations], ...] = (
     positions_are_gapless,
     versions_are_contiguous,
@@ -291,8 +175,7 @@ ALWAYS: tuple[Callable[[Evidence], Violations], ...] = (
     parents_come_first,
     stops_hold,
     paused_scopes_hold,
-    work_matches,
-    everything_has_a_waker,
+    serial_tasks_hold,
 )
 """What holds for a log at any moment, whoever wrote it."""
 

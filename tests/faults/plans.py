@@ -7,13 +7,29 @@ from random import Random
 
 import tasker
 from tasker import StepTemplate, TaskDefinition
-from tests.faults.handlers import Async, Hook, Sync
+from tests.faults.handlers import MISCHIEF, Async, Hook, Sync
 
 SYSTEMS = ("shop", "bank", "post")
-LIMITED = {"bank": 2}
-"""How many attempts may run at once against a system, over all workers."""
-SETTINGS = {"limits": {"systems": LIMITED}, "shutdown_timeout": 0.3}
 SHAPES = ("chain", "fan", "random", "alone")
+_SHORT = 0.3
+_PLANS = 4
+
+
+def limits(seed: int) -> dict[str, dict[str, int]]:
+    """Draw how many attempts may run at once over all workers, in the form of the settings."""
+    rng = Random(f"limits {seed}")
+    found: dict[str, dict[str, int]] = {"systems": {"bank": 2}}
+    if rng.random() < 0.4:
+        found["tasks"] = {f"default.plan{rng.randrange(_PLANS)}": rng.choice((1, 3))}
+    if rng.random() < 0.2:
+        found["namespaces"] = {"default": rng.choice((4, 6))}
+    return found
+
+
+def scopes(seed: int) -> dict[str, int]:
+    """Give the same by scope."""
+    words = {"systems": "system", "tasks": "task", "namespaces": "namespace"}
+    return {f"{words[kind]}:{name}": most for kind, names in limits(seed).items() for name, most in names.items()}
 
 
 def _parents(shape: str, place: int, size: int, rng: Random) -> list[str]:
@@ -27,13 +43,13 @@ def _parents(shape: str, place: int, size: int, rng: Random) -> list[str]:
 
 
 def _config(rng: Random) -> dict[str, object]:
-    found: dict[str, object] = {"ms": rng.choice((0, 0, 1, 5, 20, 60)), "publish": rng.random() < 0.3}
+    found: dict[str, object] = {"ms": rng.choice((0, 0, 1, 5, 20, 60, 150)), "publish": rng.random() < 0.3}
     luck = rng.random()
     if luck < 0.2:
         found["fails"] = rng.choice((1, 2))
-    elif luck < 0.25:
+    elif luck < 0.23:
         found["permanent"] = True
-    elif luck < 0.33:
+    elif luck < 0.31:
         found["wait"] = rng.choice((0.1, 20, 20))
     return found
 
@@ -48,6 +64,7 @@ def _step(shape: str, place: int, size: int, rng: Random) -> StepTemplate:
         default_retry_limit=rng.choice((2, 3, 5)),
         skippable=rng.random() < 0.3,
         retry_delay=rng.choice((0.0, 0.01, 0.05)),
+        timeout_seconds=_SHORT if rng.random() < 0.3 else 60.0,
         handler_config=_config(rng),
     )
 
@@ -56,7 +73,7 @@ def definitions(seed: int) -> list[TaskDefinition]:
     """Give a few definitions: chains, fans, random graphs, loose steps, with and without a hook or a timeout."""
     rng = Random(seed)
     found = []
-    for number in range(4):
+    for number in range(_PLANS):
         shape, size = rng.choice(SHAPES), rng.randint(1, 9)
         found.append(
             TaskDefinition(
@@ -64,7 +81,7 @@ def definitions(seed: int) -> list[TaskDefinition]:
                 step_templates=[_step(shape, place, size, rng) for place in range(size)],
                 concurrent=rng.random() < 0.75,
                 task_handler_class=Hook if rng.random() < 0.5 else None,
-                timeout_seconds=rng.choice((None, None, None, 2.0)),
+                timeout_seconds=rng.choice((None, None, None, 4.0)),
             )
         )
     return found
@@ -74,19 +91,37 @@ def requests(seed: int, plans: list[TaskDefinition]) -> list[dict[str, object]]:
     """Give the requests of a history, each with an idempotency key."""
     rng = Random(seed + 1)
     found = []
-    for number in range(rng.choice((3, 10, 25))):
+    for number in range(rng.choice((10, 20, 30))):
         plan = rng.choice(plans)
         skippable = [step.name for step in plan.step_templates if step.skippable]
         found.append(
             {
                 "name": plan.name,
-                "context": {"number": number},
+                "context": {"number": number, "mischief": _mischief(plan, rng)},
                 "idempotency_key": f"{seed}-{number}",
                 "priority": rng.choice((0, 0, -5, 7)),
                 "bypass_steps": rng.sample(skippable, rng.randint(0, len(skippable))),
             }
         )
     return found
+
+
+def _mischief(plan: TaskDefinition, rng: Random) -> dict[str, object] | None:
+    """Draw what one step of a request does wrong, if anything; what hangs has a timeout to hang past."""
+    if rng.random() > 0.3:
+        return None
+    what = rng.choice(MISCHIEF)
+    hangs = what in {"hang", "stubborn"}
+    steps = [step for step in plan.step_templates if not hangs or step.timeout_seconds == _SHORT]
+    if not steps:
+        return None
+    return {
+        "step": rng.choice(steps).name,
+        "what": what,
+        "how": rng.randrange(100),
+        "attempts": 1 if what == "exit" else rng.choice((1, 1, 9)),
+        "seconds": _SHORT + rng.choice((0.1, 0.3, 0.9)) if hangs else 0.0,
+    }
 
 
 def delayed(request: dict[str, object], rng: Random) -> dict[str, object]:

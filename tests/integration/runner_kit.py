@@ -43,10 +43,10 @@ def plan(*steps: StepTemplate, name: str = "plan", **keys: object) -> TaskDefini
     return TaskDefinition(name=name, step_templates=list(steps), **keys)
 
 
-def chain(length: int, handler: object = None) -> TaskDefinition:
+def chain(length: int, handler: object = None, **keys: object) -> TaskDefinition:
     """Declare steps s0, s1, … one after the other."""
     parents = [None, *(f"s{number}" for number in range(length - 1))]
-    return plan(*(step(f"s{place}", handler, depends_on_step=parent) for place, parent in enumerate(parents)))
+    return plan(*(step(f"s{place}", handler, depends_on_step=parent, **keys) for place, parent in enumerate(parents)))
 
 
 def nothing(task, sequence, step):

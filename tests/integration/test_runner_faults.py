@@ -190,7 +190,7 @@ def test_an_outcome_in_the_hands_of_a_hook_is_not_given_back(url):
         task = app.submit(name="hooked")
         assert inside.wait(10)
         noted = other.annotate(task.id, "note", {})
-        eventually(lambda: app._engine.runner._seen >= noted.position)
+        eventually(lambda: noted.position and app._engine.runner._lookout._others)
         go.set()
         assert app.run_until_complete(task.id, timeout=10).status == "complete"
         assert calls == [1]
@@ -203,3 +203,20 @@ def test_a_control_conflict_is_decided_again(url):
         log.before.append(lambda _: other.pause(scope="system:b"))
         app.pause(scope="system:a")
         assert [event.body["scope"] for event in app.events("$control")] == ["system:b", "system:a"]
+
+
+def test_a_handler_waits_for_a_log_that_does_not_answer(url):
+    """What a handler reads comes late while the log is away; that costs the step no attempt."""
+    seen = []
+
+    def process(task, sequence, step):
+        log.unreadable[bytes.fromhex(task.id.replace("-", ""))] = 2
+        seen.append(task.context)
+        return {}
+
+    with memory_app(plan(step("a", process)), url=url) as app:
+        log = faulty(app)
+        task = app.submit(name="plan", context={"n": 1})
+        app.run_until_idle()
+        assert seen == [{"n": 1}]
+        assert app.task(task.id).step("a").attempts == 1

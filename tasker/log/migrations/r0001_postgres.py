@@ -118,17 +118,18 @@ END $$
 
 # One plan, made once, that walks indexes: the planner knows neither how long arrays are nor how tables grow, and would
 # now and then read a whole table instead.
-_BY_INDEX = (
+BY_INDEX = (
     "SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off "
     "SET enable_mergejoin = off"
 )
 
 # Every statement of a volatile function sees what was committed before it, and so, after the lock, all of the log.
-_LOOK = f"""
-CREATE FUNCTION tasker_look_1(_streams bytea[], _identities bytea[], _digests bytea[], _types boolean)
+LOOK_PARAMETERS = "_streams bytea[], _identities bytea[], _digests bytea[], _types boolean"
+LOOK_RETURNS = f"""
 RETURNS TABLE (kind integer, key bytea, number bigint, value bytea) LANGUAGE plpgsql VOLATILE
-{_BY_INDEX} AS $$
-BEGIN
+{BY_INDEX} AS $$
+BEGIN"""
+LOOK_BODY = """
     RETURN QUERY SELECT 0, log_id, position, token FROM log_head FOR UPDATE;
     RETURN QUERY SELECT 1, wanted.id, last.version::bigint, last.hash FROM unnest(_streams) AS wanted (id)
         CROSS JOIN LATERAL (
@@ -143,7 +144,9 @@ BEGIN
     END IF;
     IF _types THEN
         RETURN QUERY SELECT 4, convert_to(name, 'UTF8'), code::bigint, NULL::bytea FROM event_types;
-    END IF;
+    END IF;"""
+_LOOK = f"""
+CREATE FUNCTION tasker_look_1({LOOK_PARAMETERS}){LOOK_RETURNS}{LOOK_BODY}
 END $$
 """
 
@@ -161,7 +164,7 @@ CREATE FUNCTION tasker_append_1(
     _worker text[],
     _erased bytea[], _upto integer[]
 ) RETURNS boolean LANGUAGE plpgsql VOLATILE
-{_BY_INDEX} AS $$
+{BY_INDEX} AS $$
 BEGIN
     IF cardinality(_new) > 0 AND (
         EXISTS (SELECT 1 FROM streams WHERE stream_id = ANY (_new))

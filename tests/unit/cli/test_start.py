@@ -19,8 +19,12 @@ print("LOADED", [name for name in {HEAVY!r} if name in sys.modules])
 sys.exit(code)
 """
 COMMANDS = [
+    "init",
+    "new",
     "demo",
     "worker",
+    "serve",
+    "auth",
     "submit",
     "tasks",
     "show",
@@ -38,9 +42,12 @@ COMMANDS = [
     "audit",
     "projections",
     "subscriptions",
+    "workers",
+    "kafka",
     "catalog",
     "erase",
     "diagram",
+    "schemas",
     "db",
     "doctor",
 ]

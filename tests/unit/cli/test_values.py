@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from tasker.cli.common import parse_at, parse_json, parse_object, parse_time
+from tasker.cli.doctor import masked
 from tasker.cli.loading import named
 from tasker.cli.picture import mermaid
 from tasker.domain.graph import Graph
@@ -101,3 +102,21 @@ def test_a_wrong_reference_names_the_place(reference, word):
     with pytest.raises(InvalidDefinition, match=word) as info:
         named(reference, "tasker.yaml:3")
     assert str(info.value).startswith("tasker.yaml:3: ")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://me:s3cr3t@host:5432/db", "postgresql+psycopg://…@host:5432/db"),
+        ("postgresql://me:s3c@r3t:s3cr3t@host/db", "postgresql://…@host/db"),
+        ("postgresql://host/db?user=me&password=s3cr3t&x=1", "postgresql://host/db?user=me&password=…&x=1"),
+        ("me:s3cr3t@host/db", "…@host/db"),
+        ("host=there password=s3cr3t dbname=db", "host=there password=… dbname=db"),
+        ("postgresql://host/db?sslmode=require", "postgresql://host/db?sslmode=require"),
+        ("sqlite:///shop.db", "sqlite:///shop.db"),
+        ("memory://", "memory://"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url, shown):
+    """User and password of a URL are hidden wherever they stand, also in one that cannot be read; the rest is shown."""
+    assert masked(url) == shown

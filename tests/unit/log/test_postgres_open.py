@@ -13,13 +13,14 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from tasker.errors import LogUnavailable, TaskerError
-from tasker.log import postgres_schema
+from tasker.log import postgres_schema, revision
 from tasker.log.migrations import upgrade as migrations_upgrade
 from tasker.log.open import open_store, upgrade_store
 from tasker.log.port import Appended
 from tasker.log.tables import metadata
 from tests import postgres
 from tests.contracts.kit import new_id, start, started
+from tests.unit.log.indexes import indexes
 
 SECRET = "s3cr3t:/@word"
 
@@ -157,7 +158,9 @@ def test_unfit_servers(server, text):
         postgres_schema.check_server(server, "there")
 
 
-@pytest.mark.parametrize("table", ["events", "streams", "event_types", "definitions", "live_work", "checkpoints"])
+@pytest.mark.parametrize(
+    "table", ["events", "streams", "event_types", "definitions", "live_work", "checkpoints", "workers", "limit_holders"]
+)
 def test_dropped_table(postgres_url, table):
     """A table that was dropped is missed with its name and what to do."""
     with closing(open_store(postgres_url)) as store:
@@ -167,7 +170,7 @@ def test_dropped_table(postgres_url, table):
             lambda: store.log.append([start(new_id())._replace(definition=(b"d" * 32, b"x"))]),
             lambda: store.log.tail(0, limit=5), lambda: list(store.archive.streams()), store.archive.event_types,
             lambda: list(store.archive.definitions()), lambda: store.work.of(stream_id),
-            lambda: store.checkpoints.get("a"),
+            lambda: store.checkpoints.get("a"), store.workers.all, lambda: store.work.holders(["a"]),
         )  # fmt: skip
         texts = []
         for use in uses:
@@ -223,7 +226,7 @@ class TestSchema:
         execute(bare_url, "DROP ROLE poor")
 
     @pytest.mark.parametrize(
-        "statement", ["UPDATE alembic_version SET version_num = '0999'", "UPDATE log_head SET format = 99"]
+        "statement", ["UPDATE alembic_version SET version_num = 'mine'", "UPDATE log_head SET format = 99"]
     )
     def test_newer(self, postgres_url, statement):
         """A log of a newer release is refused, by the upgrade too."""
@@ -231,6 +234,21 @@ class TestSchema:
         assert "newer release" in told(postgres_url)
         with pytest.raises(LogUnavailable, match="newer release"):
             upgrade_store(postgres_url)
+
+    def test_prepared(self, postgres_url):
+        """A newer release may prepare a log while this one goes on; its upgrade is finished by that release alone."""
+        execute(postgres_url, "UPDATE alembic_version SET version_num = '0999'")
+        upgrade_store(postgres_url)
+        with closing(open_store(postgres_url)) as store:
+            assert store.log.append([start(new_id())]) == [Appended(1, 1)]
+        assert execute(postgres_url, "SELECT version_num FROM alembic_version") == [("0999",)]
+
+    def test_an_upgrade_is_finished(self, postgres_url):
+        """What a log's format allows to be written grows when its upgrade is finished, never before."""
+        execute(postgres_url, "ALTER TABLE log_head DISABLE TRIGGER ALL", "UPDATE log_head SET format = 0")
+        for finish, form in ((False, 0), (True, 1)):
+            upgrade_store(postgres_url, finish=finish)
+            assert execute(postgres_url, "SELECT format FROM log_head") == [(form,)]
 
     def test_headless(self, postgres_url):
         """A log that lost its head is refused."""
@@ -242,13 +260,13 @@ class TestSchema:
         """Add a revision that this release would need; gives a function that says what it does."""
         folder = tmp_path / "versions"
         folder.mkdir()
-        monkeypatch.setattr(postgres_schema, "REVISIONS", ("0001", "0002"))
+        monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003"))
         monkeypatch.setattr(migrations_upgrade, "LOCATIONS", [*migrations_upgrade.LOCATIONS, str(folder)])
 
         def says(*statements):
-            head = "from alembic import op\nrevision, down_revision = '0002', '0001'\n"
+            head = "from alembic import op\nrevision, down_revision = '0003', '0002'\n"
             body = "".join(f"    op.execute({statement!r})\n" for statement in statements)
-            (folder / "r0002.py").write_text(f"{head}def upgrade():\n{body}")
+            (folder / "r0003.py").write_text(f"{head}def upgrade():\n{body}")
 
         return says
 
@@ -259,7 +277,7 @@ class TestSchema:
         upgrade_store(postgres_url)
         with closing(open_store(postgres_url)) as store:
             assert store.log.append([start(new_id())]) == [Appended(1, 1)]
-        assert execute(postgres_url, "SELECT version_num FROM alembic_version") == [("0002",)]
+        assert execute(postgres_url, "SELECT version_num FROM alembic_version") == [("0003",)]
 
     def test_failing_upgrade(self, postgres_url, next_revision):
         """An upgrade that fails in its middle leaves the log as it was."""
@@ -267,7 +285,7 @@ class TestSchema:
         with pytest.raises(LogUnavailable, match="NONSENSE"):
             upgrade_store(postgres_url)
         assert execute(postgres_url, "SELECT version_num, to_regclass('later')::text FROM alembic_version") == [
-            ("0001", None)
+            ("0002", None)
         ]
 
     def test_tables_match_the_migrations(self, postgres_url):
@@ -280,4 +298,5 @@ class TestSchema:
             assert columns == {(column.name, bool(column.nullable)) for column in table.columns}, name
             key = found.get_pk_constraint(name)["constrained_columns"]
             assert key == [column.name for column in table.primary_key.columns], name
+        assert indexes(found, "postgresql_where") == indexes(metadata.tables["live_work"])
         engine.dispose()

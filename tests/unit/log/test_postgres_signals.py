@@ -34,6 +34,22 @@ def test_another_store_is_heard(postgres_url):
         assert mine.signals() is signals
 
 
+def test_a_store_does_not_hear_itself(postgres_url):
+    """What a store appends is no news to it: of both hints that were said, only the other's is heard."""
+    with closing(open_store(postgres_url)) as mine, closing(open_store(postgres_url)) as other:
+        told, hints = Event(), []
+        mine.signals().listen(lambda: (hints.append(1), told.set()))
+        assert heard(told, other)
+        other.log.notifier.close()
+        while told.wait(0.3):
+            told.clear()
+        before = len(hints)
+        for _ in range(5):
+            started(mine.log)
+            told.wait(0.05)
+        assert len(hints) == before
+
+
 def test_appends_share_hints(postgres_url):
     """A hundred appends in a row make far fewer hints."""
     with closing(open_store(postgres_url)) as mine, closing(open_store(postgres_url)) as other:

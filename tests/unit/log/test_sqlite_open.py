@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import StaticPool, create_engine, inspect
 
 from tasker.errors import LogUnavailable, TaskerError
-from tasker.log import sqlite_schema
+from tasker.log import revision, sqlite_schema
 from tasker.log.migrations import upgrade as migrations_upgrade
-from tasker.log.open import open_store
+from tasker.log.open import open_store, upgrade_store
 from tasker.log.port import Appended
 from tasker.log.tables import metadata
 from tests.contracts.kit import new_id, start
+from tests.unit.log.indexes import indexes
 
 
 @pytest.fixture
@@ -100,11 +101,23 @@ def test_newer_format(log):
 
 
 def test_newer_revision(log):
-    """A log whose schema this release does not know is refused, and the texts name both revisions."""
+    """A newer release may prepare a log while this one goes on; a revision that is none is refused, and named."""
     _change(log, "UPDATE alembic_version SET version_num = '0999'")
+    with closing(open_store(f"sqlite:///{log}")) as store:
+        assert store.log.head() == 1
+    _change(log, "UPDATE alembic_version SET version_num = 'mine'")
     text = _refusal(log)
-    assert "0999" in text
-    assert "0001" in text
+    assert "mine" in text
+    assert "0002" in text
+
+
+def test_an_upgrade_is_finished(log):
+    """What a log's format allows to be written grows when its upgrade is finished, never before."""
+    _change(log, "DROP TRIGGER log_head_update", "UPDATE log_head SET format = 0")
+    for finish, form in ((False, 0), (True, 1)):
+        upgrade_store(f"sqlite:///{log}", finish=finish)
+        with closing(sqlite3.connect(log)) as connection:
+            assert connection.execute("SELECT format FROM log_head").fetchone() == (form,)
 
 
 def test_headless(log):
@@ -125,7 +138,7 @@ def test_check_only(path, log, monkeypatch):
         open_store(f"sqlite:///{empty}", check_only=True)
     with closing(open_store("memory://", check_only=True)) as store:
         assert store.log.head() == 0
-    monkeypatch.setattr(sqlite_schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003"))
     with pytest.raises(LogUnavailable, match="tasker db upgrade"):
         open_store(f"sqlite:///{log}", check_only=True)
 
@@ -135,12 +148,12 @@ def next_revision(tmp_path, monkeypatch):
     """Add a revision that this release would need; gives a function that says what it does."""
     folder = tmp_path / "versions"
     folder.mkdir()
-    monkeypatch.setattr(sqlite_schema, "REVISIONS", ("0001", "0002"))
+    monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003"))
     monkeypatch.setattr(migrations_upgrade, "LOCATIONS", [*migrations_upgrade.LOCATIONS, str(folder)])
 
     def says(statement):
-        head = "from alembic import op\nrevision, down_revision = '0002', '0001'\n"
-        (folder / "r0002.py").write_text(f"{head}def upgrade(): op.execute({statement!r})\n")
+        head = "from alembic import op\nrevision, down_revision = '0003', '0002'\n"
+        (folder / "r0003.py").write_text(f"{head}def upgrade(): op.execute({statement!r})\n")
 
     return says
 
@@ -152,7 +165,7 @@ def test_older_revision_is_upgraded(log, next_revision):
         with closing(open_store(f"sqlite:///{log}")) as store:
             assert store.log.append([start(new_id())]) == [Appended(store.log.head(), store.log.head())]
     with closing(sqlite3.connect(log)) as raw:
-        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
         assert raw.execute("SELECT count(*) FROM later").fetchall() == [(0,)]
 
 
@@ -190,6 +203,7 @@ def test_tables_match_the_migrations(log):
         assert columns == [(column.name, column.nullable) for column in table.columns], name
         key = found.get_pk_constraint(name)["constrained_columns"]
         assert key == [column.name for column in table.primary_key.columns], name
+    assert indexes(found, "sqlite_where") == indexes(metadata.tables["live_work"])
     engine.dispose()
 
 

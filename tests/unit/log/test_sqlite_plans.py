@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasker.log import sqlite_columns, sqlite_read
+from tasker.log import sqlite_columns, sqlite_group, sqlite_read, sqlite_work
 from tasker.log.open import open_store
 
 COVERING = "USING COVERING INDEX events_fold"
@@ -46,6 +46,41 @@ def test_rows_are_sought_and_not_sorted(connection, sql, values):
     """Pages of whole rows begin by a seek and are read in order."""
     [step] = steps(connection, sql, *values)
     assert step.startswith("SEARCH events USING ")
+
+
+@pytest.mark.parametrize(
+    ("after", "share", "way"),
+    [
+        (None, None, "SCAN live_work"),
+        (None, (1, 3), "SCAN live_work"),
+        ((5, bytes(16), 2), None, "SEARCH live_work"),
+        ((5, bytes(16), 2), (1, 3), "SEARCH live_work"),
+    ],
+)
+def test_ready_items_are_read_in_order(connection, after, share, way):
+    """A page of ready items is read from their index, from its place on; nothing is sorted."""
+    [step] = steps(connection, *flat(sqlite_work.ready(after, 10, share)))
+    assert step.startswith(f"{way} USING INDEX live_work_ready")
+
+
+def flat(query):
+    """Give a query and its values in one row."""
+    return query[0], *query[1]
+
+
+def test_timers_are_sought(connection):
+    """What is due is read from the index of due times; nothing is sorted."""
+    [step] = steps(connection, sqlite_work._TIMERS, 9, 5)
+    assert step.startswith("SEARCH live_work USING INDEX live_work_timers (due")
+
+
+def test_the_fence_and_limits_seek(connection):
+    """Whether a worker lives, and who holds places in a scope, is asked by keys."""
+    [lives] = steps(connection, sqlite_group._LIVES, "w")
+    assert lives.startswith("SEARCH workers USING PRIMARY KEY")
+    found = steps(connection, sqlite_group._HOLDERS, "shop")
+    assert [step.split(" USING ")[1].split(" (")[0] for step in found[:2]] == ["PRIMARY KEY", "PRIMARY KEY"]
+    assert all(step.startswith("SEARCH") for step in found)
 
 
 def test_the_insert_asks_by_seeking():

@@ -182,7 +182,7 @@ def running(slots, scopes=()):
     story = Story(step("a"))
     story.start("a")
     slots.take(scopes)
-    return Running(STREAM, story.task, 0, scopes)
+    return Running(STREAM, story.task, 0, scopes, "w")
 
 
 def test_slots_are_counted():
@@ -217,3 +217,30 @@ def test_an_attempt_sticks_once_and_not_after_its_handler_returned():
     slots.unstick(late)
     slots.unstick(late)
     assert slots.stuck == 0
+
+
+def test_what_finds_no_room_is_looked_for_later():
+    """A full agenda leaves ready steps and timers to the live work, and says so."""
+    agenda = Agenda(2)
+    for number in range(3):
+        agenda.add(STREAM, ready(number), 0)
+    assert (agenda.more, agenda.unnoted, agenda.runs_low) == (True, 1, False)
+    for number in range(3):
+        agenda.add(STREAM, ready(number, due=10 + number), 0)
+    assert (agenda.timers_from, agenda.next_due) == (12, 10)
+    assert numbers(agenda) == [0, 1]
+    assert agenda.runs_low
+
+
+def test_a_step_is_noted_once():
+    """What is ready, held or timed already is not noted again, until it has been taken."""
+    agenda = Agenda()
+    assert agenda.add(STREAM, ready(0), 0)
+    assert not agenda.add(STREAM, ready(0), 0)
+    agenda.hold("x", agenda.pop_ready())
+    assert not agenda.add(STREAM, ready(0), 0)
+    agenda.lift("x")
+    assert numbers(agenda) == [0]
+    assert agenda.add(STREAM, ready(0), 0)
+    assert agenda.add(STREAM, ready(1, due=10), 0)
+    assert not agenda.add(STREAM, ready(1, due=10), 0)

@@ -1,0 +1,1 @@
+"""What the project publishes of its contracts: JSON Schemas and the document of all events, written from the code."""

@@ -1,0 +1,1 @@
+"""Kafka: requests come in from a topic, events go out to one; the log stays the only truth."""

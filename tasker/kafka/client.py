@@ -1,0 +1,193 @@
+"""How kafka-python is reached: options from the settings, errors as ours, and its own log lines kept down."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+from warnings import catch_warnings, simplefilter
+
+from tasker.errors import InvalidDefinition, TaskerError
+from tasker.kafka.errors import BrokerUnavailable, PublishRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+
+    from tasker.settings.sections import Kafka
+
+INSTALL = "pip install 'tasker-engine[kafka]'"
+ADMIN_SECONDS = 10.0
+_Client = TypeVar("_Client")
+_COMPRESSION = "gzip"  # the checksum over a batch is plain Python: over fewer bytes it costs a fifth
+_MAX_REQUEST_BYTES = 16 * 1024 * 1024
+
+
+def connection(settings: Kafka) -> dict[str, Any]:
+    """Give the options that every client of kafka-python takes.
+
+    Raises:
+        InvalidDefinition: `kafka.bootstrap` is not set.
+    """
+    if not settings.bootstrap:
+        msg = "kafka.bootstrap: expected the address of a broker such as localhost:9092, found none; set it in"
+        raise InvalidDefinition(f"{msg} tasker.yaml or as TASKER_KAFKA__BOOTSTRAP")
+    security = settings.security
+    options = {
+        "bootstrap_servers": list(settings.bootstrap),
+        "client_id": settings.client_id,
+        "security_protocol": security.protocol,
+        "ssl_cafile": security.ca_file,
+        "ssl_certfile": security.certificate_file,
+        "ssl_keyfile": security.key_file,
+        "sasl_mechanism": security.mechanism,
+        "sasl_plain_username": security.username,
+        "sasl_plain_password": security.password,
+        "reconnect_backoff_max_ms": 1_000,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def producer(settings: Kafka, *, linger: float = 0.005, delivery: float = 20.0) -> KafkaProducer:
+    """Connect a producer that is idempotent and waits for all replicas.
+
+    Args:
+        settings: Where the broker is.
+        linger: Seconds for which messages wait for company.
+        delivery: Seconds after which a message that was not acknowledged has failed.
+
+    Raises:
+        BrokerUnavailable: Nothing answers.
+    """
+    with told(settings):
+        from kafka import KafkaProducer  # noqa: PLC0415 - an extra
+
+        return _built(
+            KafkaProducer, **connection(settings), bootstrap_timeout_ms=int(delivery * 1000), acks="all",
+            enable_idempotence=True, compression_type=_COMPRESSION, max_request_size=_MAX_REQUEST_BYTES,
+            linger_ms=int(linger * 1000), batch_size=131_072,
+            delivery_timeout_ms=int(delivery * 1000), request_timeout_ms=int(min(delivery - 1, 10) * 1000),
+            max_block_ms=int(min(delivery, ADMIN_SECONDS) * 1000), allow_auto_create_topics=False,
+        )  # fmt: skip
+
+
+def consumer(settings: Kafka, group: str | None = None) -> KafkaConsumer:
+    """Connect a consumer that is given its partitions by hand and commits when it is told.
+
+    Raises:
+        BrokerUnavailable: Nothing answers.
+    """
+    with told(settings):
+        from kafka import KafkaConsumer  # noqa: PLC0415 - an extra
+
+        return _built(
+            KafkaConsumer,
+            **connection(settings), **_patience(settings), group_id=group, enable_auto_commit=False,
+            auto_offset_reset="earliest", allow_auto_create_topics=False,
+        )  # fmt: skip
+
+
+@contextmanager
+def admin(settings: Kafka, *, seconds: float = ADMIN_SECONDS) -> Iterator[KafkaAdminClient]:
+    """Hold a client for topics.
+
+    Raises:
+        BrokerUnavailable: Nothing answers within so many seconds.
+    """
+    with told(settings):
+        from kafka import KafkaAdminClient  # noqa: PLC0415 - an extra
+
+        client = _built(KafkaAdminClient, **connection(settings), bootstrap_timeout_ms=int(seconds * 1000))
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def cluster_id(settings: Kafka, *, seconds: float | None = None) -> str:
+    """Wait for the broker, and give the id of its cluster.
+
+    Args:
+        settings: Where the broker is.
+        seconds: How long at most; None for `kafka.start_timeout`.
+
+    Raises:
+        BrokerUnavailable: It has not answered in time.
+    """
+    wait = settings.start_timeout if seconds is None else seconds
+    with admin(settings, seconds=wait) as client:
+        return str(client.describe_cluster()["cluster_id"])
+
+
+@cache
+def load() -> None:
+    """Import kafka-python, before anything else does, without what it has to say while it is imported.
+
+    Raises:
+        TaskerError: It is not installed.
+    """
+    try:
+        with catch_warnings():
+            simplefilter("ignore", DeprecationWarning)  # of Python 3.11 and 3.12, about how it reads its own files
+            import kafka  # noqa: F401, PLC0415 - an extra
+    except ImportError as error:
+        msg = f"Kafka needs the package kafka-python, which is not installed ({error}); run {INSTALL}"
+        raise TaskerError(msg) from error
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs each reconnect as an error; we say it once
+
+
+@contextmanager
+def told(settings: Kafka) -> Iterator[None]:
+    """Turn errors of kafka-python into ours, and its absence too.
+
+    Raises:
+        BrokerUnavailable: The broker did not answer, or refused the credentials.
+        PublishRefused: The broker refused what was asked for good.
+        TaskerError: kafka-python is not installed.
+    """
+    load()
+    from kafka import errors  # noqa: PLC0415 - an extra
+
+    where = ", ".join(settings.bootstrap)
+    try:
+        yield
+    except errors.SaslAuthenticationFailedError as error:
+        user = settings.security.username
+        msg = f"Kafka at {where} refused the credentials of {user!r}; look at kafka.security"
+        raise BrokerUnavailable(msg) from error
+    except errors.KafkaConfigurationError as error:
+        msg = f"kafka: the settings do not fit together: {error}"
+        raise InvalidDefinition(msg) from error
+    except errors.RetriableError as error:
+        hint = "is it running, is the address right, and are the topics there (`tasker kafka topics`)?"
+        msg = f"expected an answer of Kafka at {where}, found none ({error}); {hint}"
+        raise BrokerUnavailable(msg) from error
+    except errors.KafkaError as error:
+        raise PublishRefused(f"Kafka at {where} refuses: {error}") from error
+    except OSError as error:
+        raise BrokerUnavailable(f"Kafka at {where} cannot be reached: {error}") from error
+
+
+def _built(kind: Callable[..., _Client], **options: Any) -> _Client:  # noqa: ANN401 - kafka-python has no types
+    """Make a client that connects when it is made; one that cannot leaves no thread and no socket behind."""
+    from kafka.net.compat import KafkaNetClient  # noqa: PLC0415 - an extra
+
+    made: list[Any] = []
+
+    def connect(**given: Any) -> Any:  # noqa: ANN401
+        made.append(KafkaNetClient(**given))
+        return made[-1]
+
+    try:
+        return kind(kafka_client=connect, **options)
+    except BaseException:
+        for one in made:
+            one._net.stop(timeout_ms=1_000)  # noqa: SLF001 - nobody else can: who would have it was not made
+            one.close()
+        raise
+
+
+def _patience(settings: Kafka) -> dict[str, Any]:
+    return {"bootstrap_timeout_ms": int(settings.start_timeout * 1000)}

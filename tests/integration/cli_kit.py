@@ -22,6 +22,7 @@ telemetry: {log_format: console}
 SHOP = '''\
 """A shop with a bad card and a signature."""
 import time
+from pathlib import Path
 
 from tasker import BaseSubscriber, PermanentError, StepHandler, StepTemplate, TaskDefinition, Wait
 
@@ -41,7 +42,9 @@ def sign(task, sequence, step):
 
 
 def nap(task, sequence, step):
-    time.sleep(task.context["seconds"])
+    awake = time.monotonic() + task.context["seconds"]
+    while time.monotonic() < awake and not Path("wake").exists():
+        time.sleep(0.01)
 
 
 class Seen(BaseSubscriber):
@@ -164,12 +167,12 @@ class Process:
         """What it has complained about so far."""
         return self.err_file.read_text()
 
-    def until(self, reached: Callable[[], bool], *, seconds: float = 20) -> None:
+    def until(self, reached: Callable[[], bool], *, seconds: float = 60) -> None:
         """Wait for something; it is a failure if the process ends first, or the time does."""
         wait_for(lambda: reached() or self.child.poll() is not None, seconds=seconds)
         assert reached(), f"ended with {self.child.poll()}: {self.out}{self.err}"
 
-    def stop(self, number: int = signal.SIGTERM, *, seconds: float = 20) -> int:
+    def stop(self, number: int = signal.SIGTERM, *, seconds: float = 60) -> int:
         """Send a signal and give the exit code."""
         self.child.send_signal(number)
         return self.child.wait(seconds)
@@ -182,7 +185,7 @@ def own_environment() -> dict[str, str]:
     return own | {"PYTHONPATH": str(ROOT)}
 
 
-def wait_for(reached: Callable[[], bool], *, seconds: float = 20) -> None:
+def wait_for(reached: Callable[[], bool], *, seconds: float = 60) -> None:
     """Wait until something holds, within a bound."""
     deadline = time.monotonic() + seconds
     while not reached():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tasker import Tasker
     from tasker.log.port import Append, AppendResult, EventLog
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def eventually(predicate: Callable[[], object], seconds: float = PATIENCE) -> object:

@@ -27,7 +27,7 @@ def test_a_worker_runs_what_others_submit(shell):
     """A worker starts from the settings alone, runs tasks of other processes, and stops with 0 on SIGTERM."""
     with shell.process("worker") as worker:
         worker.until(lambda: "runs on" in worker.out)
-        task = shell.json("submit", "shop", "--wait", "--timeout", "20").one
+        task = shell.json("submit", "shop", "--wait", "--timeout", "60").one
         assert task["status"] == "complete"
         assert worker.stop() == 0
         assert "Stopped" in worker.out
@@ -39,7 +39,7 @@ def test_a_second_worker_names_the_first(shell):
     with shell.process("worker", name="first") as first:
         first.until(lambda: "runs on" in first.out)
         with shell.process("worker", name="second") as second:
-            assert second.child.wait(20) == 1
+            assert second.child.wait(60) == 1
             assert str(first.child.pid) in second.err
             assert "Traceback" not in second.err
         assert first.stop(signal.SIGINT) == 0
@@ -63,7 +63,7 @@ def test_a_second_signal_stops_at_once(shell):
         worker.until(lambda: shell.json("show", task_id).one["steps"][0]["status"] == "in_progress")
         worker.child.send_signal(signal.SIGTERM)
         assert not ended_within(worker, 0.5)
-        assert worker.stop(seconds=10) == 128 + signal.SIGTERM
+        assert worker.stop(seconds=60) == 128 + signal.SIGTERM
     assert shell.json("show", task_id).one["status"] == "in_progress"
 
 
@@ -72,16 +72,18 @@ def test_a_worker_with_stuck_slots_gives_up(shell):
     settings(shell, "shutdown_timeout: 0.2\n")
     shell.submit("stuck", '{"seconds": 60}')
     with shell.process("worker", "--concurrency", "2") as worker:
-        assert worker.child.wait(20) == 1
+        assert worker.child.wait(60) == 1
         assert "stuck" in worker.out
 
 
 def test_ctrl_c_while_waiting_lets_the_step_finish(shell):
     """Ctrl-C on `submit --wait` says what it waits for, finishes the step that runs here, and exits with 130."""
-    with shell.process("submit", "nap", "--context", '{"seconds": 1}', "--wait") as waiting:
+    with shell.process("submit", "nap", "--context", '{"seconds": 60}', "--wait") as waiting:
         waiting.until(lambda: (shell.folder / "shop.db").exists() and "step.started" in shell("events").out)
-        assert waiting.stop(signal.SIGINT) == 130
-        assert waiting.err.startswith("Stopping")
+        waiting.child.send_signal(signal.SIGINT)
+        waiting.until(lambda: waiting.err.startswith("Stopping"))
+        (shell.folder / "wake").touch()
+        assert waiting.child.wait(60) == 130
         assert "Traceback" not in waiting.err
     assert "step.completed" in shell("events").out
 
@@ -100,7 +102,7 @@ def test_subscribers_of_the_settings_are_attached(shell):
     settings(shell, "subscribers:\n- {class: 'cli_shop:Seen', config: {path: here.txt}}\n")
     with shell.process("worker") as worker:
         worker.until(lambda: "runs on" in worker.out)
-        task_id = shell.json("submit", "shop", "--wait", "--timeout", "20").one["id"]
+        task_id = shell.json("submit", "shop", "--wait", "--timeout", "60").one["id"]
         seen = shell.folder / "here.txt"
         wait_for(lambda: seen.exists() and seen.read_text() == f"{task_id}\n")
         assert worker.stop() == 0
@@ -124,7 +126,7 @@ def test_a_wrong_subscriber_stops_the_start(shell, line, word):
     """A subscriber that cannot be made stops the start with file:line, and nothing runs."""
     settings(shell, f"subscribers:\n- {line}\n")
     with shell.process("worker") as worker:
-        assert worker.child.wait(20) == 1
+        assert worker.child.wait(60) == 1
         assert "tasker.yaml:5" in worker.err
         assert word in worker.err
 

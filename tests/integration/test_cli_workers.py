@@ -21,7 +21,7 @@ def shell(request, tmp_path, monkeypatch, capsys):
     """Give a shell whose settings name a file, or a PostgreSQL database."""
     made = prepared(tmp_path, monkeypatch, capsys)
     path = tmp_path / "tasker.yaml"
-    text = path.read_text() + "leases: {heartbeat: 0.2, timeout: 1.5}\n"
+    text = path.read_text() + "leases: {heartbeat: 0.2, timeout: 4.0}\n"
     if request.param == "sqlite":
         path.write_text(text)
         yield made
@@ -70,8 +70,9 @@ def test_running_attempts_are_counted(shell):
     """`running` counts what a worker has begun and not ended."""
     with shell.process("worker") as worker:
         started(shell, worker)
-        task_id = shell.submit("nap", '{"seconds": 1.5}')
+        task_id = shell.submit("nap", '{"seconds": 60}')
         wait_for(lambda: shell.json("workers").one["running"] == 1)
+        (shell.folder / "wake").touch()
         wait_for(lambda: shell.json("show", task_id).one["status"] == "complete")
         assert shell.json("workers").one["running"] == 0
         worker.stop()
@@ -81,11 +82,13 @@ def test_a_drained_worker_finishes_and_goes(shell):
     """A worker that is to drain ends what runs, starts nothing more, stops by itself, and exits with 0."""
     with shell.process("worker", "--concurrency", "1") as worker:
         row = started(shell, worker)
-        first, second = (shell.submit("nap", '{"seconds": 5}') for _ in range(2))  # longer than a heartbeat
+        first, second = (shell.submit("nap", '{"seconds": 60}') for _ in range(2))
         wait_for(lambda: shell.json("workers").one["running"] == 1)
         drained = shell("workers", "drain", row["worker_id"])
         assert (drained.code, drained.out.split()[:2]) == (0, [row["worker_id"], "draining:"])
-        assert worker.child.wait(20) == 0
+        worker.until(lambda: "was asked to drain" in worker.err)
+        (shell.folder / "wake").touch()
+        assert worker.child.wait(60) == 0
         assert "Stopped" in worker.out
     assert sorted(shell.json("show", one).one["status"] for one in (first, second)) == ["complete", "pending"]
     assert shell.json("workers").one["state"] == "stopped"

@@ -11,9 +11,10 @@ from functools import partial
 import pytest
 
 from tasker import Tasker
+from tasker.log.postgres_signals import Listener
 from tests.integration.runner_kit import Gate, chain, eventually, nothing, plan, step, types
 
-HEARTBEAT, LEASE = 0.2, 1.0
+HEARTBEAT, LEASE = 0.2, 3.0
 BLOCKED, PLAIN = "blocked", "plain"
 
 
@@ -47,7 +48,7 @@ def handler(name, process):
 
 def ended(app, *tasks):
     """Wait until tasks have ended, and give them."""
-    eventually(lambda: all(app.task(task.id).completed_at for task in tasks), 20)
+    eventually(lambda: all(app.task(task.id).completed_at for task in tasks), 60)
     return [app.task(task.id) for task in tasks]
 
 
@@ -91,14 +92,13 @@ def test_two_workers_share_the_work(worker):
     assert Counter(types(apps[0]))["step.completed"] == 180
 
 
-def test_what_another_process_submits_is_found(worker):
-    """A worker that has nothing to do starts what a process without a worker submits, long before its next poll."""
+def test_what_another_process_submits_is_found(worker, monkeypatch):
+    """A worker that has nothing to do is told of what a process without a worker submits; it waits for no poll."""
+    monkeypatch.setattr(Listener, "poll_seconds", 600.0)
     busy, other = worker(plan(step("a"))), worker(plan(step("a")))
     busy.start()
     eventually(lambda: busy._engine.runner.idle)
-    began = time.monotonic()
     ended(other, other.submit(name="plan"))
-    assert time.monotonic() - began < 0.9
 
 
 class TestSilence:
@@ -120,16 +120,14 @@ class TestSilence:
         return [worker(plan(step("a", one, retry_delay=0.01), step("b", depends_on_step="a"))) for _ in range(2)]
 
     def test_its_attempts_are_abandoned_and_run_again(self, both, gate):
-        """Within its lease and a moment the other worker runs the step again; the late report changes nothing."""
+        """After its lease the other worker runs the step again; the late report changes nothing."""
         frozen, other = both
         frozen.start()
         task = frozen.submit(name="plan")
         eventually(lambda: gate.inside == 1)
         other.start()
         silence(frozen)
-        began = time.monotonic()
         (task,) = ended(other, task)
-        assert time.monotonic() - began < LEASE + 2
         before = types(other, task.id)
         gate.opened.set()
         eventually(lambda: not frozen._engine.runner.slots.busy)
@@ -255,13 +253,15 @@ class TestLimits:
 
     def test_it_is_never_exceeded(self, worker):
         """By the log, never more attempts run than may, and handlers never see more."""
-        inside, most, lock = [0], [0], threading.Lock()
+        inside, most, lock, both = [0], [0], threading.Lock(), threading.Event()
 
         def process(task, sequence, step):
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
-            time.sleep(0.005)
+            if inside[0] > 1:
+                both.set()
+            assert both.wait(60)  # the first ones wait for each other, so that two did run at once
             with lock:
                 inside[0] -= 1
 

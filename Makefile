@@ -14,13 +14,16 @@ CHECKOUT = again=$$(.venv/bin/python _build/tasker_build.py) && echo '-e .' | $(
 CARGO   = .venv/bin/python _build/cargo.py
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: help demo test check lint types imports coverage faults kafka schemas bench bench-quick bench-large lock format core dev rust rust-check fuzz
+.PHONY: help demo test system check lint types imports coverage faults kafka schemas bench bench-quick bench-large lock format core dev rust rust-check fuzz
 help:                    ## these lines
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
 demo: core               ## twenty orders through an engine whose worker is killed; ARGS= goes to `tasker demo`
 	@.venv/bin/tasker demo $(ARGS)
 test: dev                ## all tests; ARGS= goes to pytest, say ARGS="-n0 tests/unit"
 	@.venv/bin/python -m pytest -n auto $(ARGS)
+system:                  ## the programs that some tests use and no Python package brings, by apt: Chromium, kcat, pgbouncer
+	@{ command -v chromium && command -v kcat && command -v /usr/sbin/pgbouncer; } >/dev/null || { apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium kcat pgbouncer >/dev/null; }
 check: lint types imports ## everything that is checked without running it
 lint: dev                ## ruff: rules and format
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

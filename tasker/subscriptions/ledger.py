@@ -96,7 +96,7 @@ class Ledger:
             )
             .returning(*_COLUMNS, self._left(), _NEXT_DUE)
         )
-        with self._writing(durable=False) as connection:
+        with self._writing() as connection:  # its number must not be given to another owner after a crash of the server
             return sorted(Row._make(row) for row in connection.execute(taken))
 
     def renew(self, names: Sequence[str]) -> dict[str, int]:
@@ -129,7 +129,10 @@ class Ledger:
             The state of each subscription; None where epoch or checkpoint is no longer that of the row: another process
             took it over, and nothing of the batch is stored.
         """
-        with self._writing(durable=False) as connection:
+        # A crash of the server may take a checkpoint back: its owner sees that, and sends again. What holds a task, the
+        # owner remembers and does not read again: a row taken back would leave its events undelivered.
+        durable = any(entry.outcome.written or entry.outcome.closed for entry in entries)
+        with self._writing(durable=durable) as connection:
             return [self._commit(connection, entry.row, entry.outcome) for entry in entries]
 
     def due(self, name: str, now: int) -> list[Held]:

@@ -100,6 +100,33 @@ def test_owners_are_named(process):
     assert process.info().owner is None
 
 
+def test_what_an_owner_remembers_is_durable(process, monkeypatch):
+    """A crash of the server takes back no owner, and nothing that holds a task: only a checkpoint, which is read again.
+
+    Who owns a subscription lives on through the crash, and remembers which tasks wait.
+    """
+    asked, usual = [], process.store.transaction
+
+    def transaction(*, durable: bool = True):
+        asked.append(durable)
+        return usual(durable=durable)
+
+    monkeypatch.setattr(process.store, "transaction", transaction)
+    stream = task(process.store.log, "order.a")
+    process.pump()
+    assert asked[0] is True, "the owner"
+    assert not any(asked[1:]), "a checkpoint"
+    asked.clear()
+    process.notes.rule = raising()
+    add(process.store.log, stream, "order.b")
+    process.pump()
+    assert any(asked), "what holds its task"
+    asked.clear()
+    process.notes.rule = lambda event: None
+    process.pass_retries()
+    assert any(asked), "what holds it no longer"
+
+
 def test_a_failing_release_is_no_error(process, monkeypatch, caplog):
     """Who cannot give up its leases on the way out says so; they end by themselves."""
 

@@ -33,7 +33,7 @@ def main() -> int:
     outcomes: list[Outcome] = []
     most = asked.histories or (math.inf if asked.seconds else _DEFAULT_HISTORIES)
     limits = {"jobs": min(asked.jobs, most), "most": most, "seconds": asked.seconds or math.inf}
-    for outcome in play_all(first, asked.backend, keep=asked.keep, **limits):
+    for outcome in play_all(first, asked.backend, keep=asked.keep, subscribers=asked.subscribers, **limits):
         outcomes.append(outcome)
         report.tell(outcome)
         if len(outcomes) % 20 == 0:
@@ -52,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--backend", choices=[*BACKENDS, BOTH], default=BOTH, help="where logs are (default: both)")
     parser.add_argument(
         "--jobs", type=int, default=_DEFAULT_JOBS, help=f"histories at a time (default {_DEFAULT_JOBS})"
+    )
+    parser.add_argument(
+        "--subscribers", action="store_true", help="have subscribers in every history (default: in one of three)"
     )
     parser.add_argument("--keep", action="store_true", help="keep the files of every history")
     return parser

@@ -38,9 +38,12 @@ class Cast:
         clock = range(len(names)) if script.offsets else [None] * len(names)
         shares = [()] * script.workers + list(script.shares)
         roles = [
-            Role(name, place.url_for(name), folder, script.seed, script.settings, script.slots, clock[number], share)
+            Role(
+                name, place.url_for(name), folder, script.seed, script.settings, script.slots, clock[number], share,
+                subscribers=script.subscribers and not share,
+            )
             for number, (name, share) in enumerate(zip(names, shares, strict=True))
-        ]
+        ]  # fmt: skip
         everybody = [Actor(role, number, submit if role.share else work) for number, role in enumerate(roles)]
         self.workers = everybody[: script.workers]
         self.submitters = everybody[script.workers :]

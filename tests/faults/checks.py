@@ -9,12 +9,23 @@ from pathlib import Path
 from tasker import Tasker
 from tasker.log.port import Store
 from tests import emitted
-from tests.faults import invariants, invariants_effects, invariants_states, invariants_workers, plans
+from tests.faults import (
+    invariants,
+    invariants_effects,
+    invariants_states,
+    invariants_subscribers,
+    invariants_workers,
+    plans,
+    told,
+)
 from tests.faults.evidence import Evidence, read, show
 from tests.faults.follower import Follower
 from tests.faults.handlers import SUMMARY, Line, lines
+from tests.faults.invariants_subscribers import Deliveries
 from tests.faults.processes import acknowledgements
+from tests.faults.samples import Samples
 from tests.faults.script import Script
+from tests.faults.subscribers import GLOBS
 
 _UNMEANT = ("a fault in the engine", "Traceback (most recent call last)")
 _SHOWN = 6000
@@ -32,6 +43,7 @@ class Found:
         ledger: What handlers left.
         script: What was planned.
         follower: Whoever read the log as it grew.
+        deliveries: What subscribers left.
     """
 
     evidence: Evidence
@@ -40,6 +52,7 @@ class Found:
     ledger: Sequence[Line]
     script: Script
     follower: Follower
+    deliveries: Deliveries
 
     def broken(self) -> Findings:
         """Give what holds at any moment and does not, each invariant with its sentences."""
@@ -61,11 +74,15 @@ class Found:
         yield "readers_see_the_order", _same(evidence, self.follower)
         yield "events_fit_their_schemas", emitted.complaints(evidence.rows)
         yield "no_fault_in_the_engine", _faults(self.folder / "said")
+        yield from ((one.__name__, one(self.deliveries)) for one in invariants_subscribers.ALWAYS)
 
 
-def look(store: Store, folder: Path, script: Script, follower: Follower) -> Found:
+def look(store: Store, folder: Path, script: Script, follower: Follower, samples: Samples) -> Found:
     """Read a log that nobody writes at the moment, and what lies beside it."""
-    return Found(read(store), store, folder, lines(folder / "ledger"), script, follower)
+    evidence = read(store)
+    globs = GLOBS if script.subscribers else {}
+    deliveries = Deliveries(evidence, told.read(folder), samples.all, samples.discarded(), globs)
+    return Found(evidence, store, folder, lines(folder / "ledger"), script, follower, deliveries)
 
 
 def last(found: Found, app: Tasker) -> Findings:
@@ -81,13 +98,15 @@ def last(found: Found, app: Tasker) -> Findings:
             yield "replay_is_the_fold", [f"{task_id}: expected {task.status}, replayed {app.replay(task_id).status}"]
     if len(lines(found.folder / "ledger")) != len(found.ledger):
         yield "replay_has_no_effect", ["handlers ran during a replay"]
+    yield from ((one.__name__, one(found.deliveries)) for one in invariants_subscribers.LAST)
 
 
 def keep(found: Found) -> None:
-    """Write the log and the workers as text, for whoever looks into a violation."""
+    """Write the log, the workers and the subscriptions as text, for whoever looks into a violation."""
     (found.folder / "log.txt").write_text("\n".join(show(found.evidence)) + "\n")
     rows = (repr(row) for row in found.store.workers.all())
     (found.folder / "workers.txt").write_text("\n".join(rows) + "\n")
+    (found.folder / "samples.txt").write_text("\n".join(map(repr, found.deliveries.samples)) + "\n")
 
 
 def _requests(seed: int) -> Mapping[str, Mapping[str, object]]:

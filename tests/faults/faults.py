@@ -25,6 +25,7 @@ class Fault:
         outlives_lease: True if the duration of a lease is added.
         measured: True if it is worth measuring how quickly things go on after it.
         needs_wrong_clocks: True if it makes sense only where clocks are wrong anyway.
+        needs_subscribers: True if it hits subscribers.
         hits: How often it hit something.
     """
 
@@ -35,6 +36,7 @@ class Fault:
     outlives_lease: ClassVar[bool] = False
     measured: ClassVar[bool] = False
     needs_wrong_clocks: ClassVar[bool] = False
+    needs_subscribers: ClassVar[bool] = False
 
     def __init__(self, seconds: float) -> None:
         """Take how long it lasts."""
@@ -53,7 +55,8 @@ def kinds(backend: str) -> list[type[Fault]]:
     """List the kinds of faults that can happen on a back end, in the order of their names."""
     import tests.faults.faults_postgres
     import tests.faults.faults_processes
-    import tests.faults.faults_sqlite  # noqa: F401 - importing them defines the kinds
+    import tests.faults.faults_sqlite
+    import tests.faults.faults_subscribers  # noqa: F401 - importing them defines the kinds
 
     named = [kind for kind in _all(Fault) if backend in kind.backends and "name" in vars(kind)]
     return sorted(named, key=lambda kind: kind.name)

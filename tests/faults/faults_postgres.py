@@ -29,6 +29,7 @@ class Crash(Fault):
         if not stage.down:
             stage.down = True
             place(stage).crash()
+            stage.samples.crashed()
             self.hits += 1
 
     def heal(self, stage: Stage) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from tasker.log.open import open_store
-from tests.faults import checks
+from tests.faults import checks, told
 from tests.faults.cast import Cast
 from tests.faults.clocks import Clocks
 from tests.faults.follower import Follower
@@ -22,11 +22,13 @@ from tests.faults.measures import Measured, Watch
 from tests.faults.people import People
 from tests.faults.places import Backends
 from tests.faults.processes import Role, acknowledgements
+from tests.faults.samples import Samples
 from tests.faults.script import Script
 from tests.faults.stage import Stage
+from tests.faults.subscribers import GLOBS
 from tests.faults.weather import Weather
 
-PATIENCE = 45.0
+PATIENCE = 90.0
 """Seconds after which a history that has not ended is a violation."""
 _LOOK_SECONDS = 0.01
 _PEOPLE = 15
@@ -40,7 +42,9 @@ class Outcome:
         seed: Its seed.
         backend: Where its log was.
         faults: How often each kind of fault from outside hit something.
+        subscribers: True if it had subscribers.
         mischief: How often a handler did each thing that it should not.
+        told: How often subscribers did each thing, for all subscriptions together.
         events: How many events its log has.
         measured: How quickly things went on.
         violations: A sentence each.
@@ -49,8 +53,10 @@ class Outcome:
 
     seed: int
     backend: str
+    subscribers: bool = False
     faults: Counter[str] = field(default_factory=Counter)
     mischief: Counter[str] = field(default_factory=Counter)
+    told: Counter[str] = field(default_factory=Counter)
     events: int = 0
     measured: Measured = field(default_factory=Measured)
     violations: list[str] = field(default_factory=list)
@@ -82,7 +88,7 @@ class History:
     def __init__(self, script: Script, backends: Backends, folder: Path) -> None:
         """Set the stage; nothing is started yet."""
         self.script = script
-        self.outcome = Outcome(script.seed, script.backend)
+        self.outcome = Outcome(script.seed, script.backend, script.subscribers)
         self.folder = folder
         self.rng = Random(f"history {script.seed}")
         self.clocks = Clocks(folder / "clocks")
@@ -94,10 +100,11 @@ class History:
         self.follower = Follower(self.store, lambda: self.rng.random() / 5)
         clock = _PEOPLE if script.offsets else None
         mine = Role("people", self.place.url, folder, script.seed, script.settings, script.slots, clock)
-        self.people = People(mine, self.follower)
+        self.samples = Samples(self.store, frozenset(GLOBS if script.subscribers else ()))
+        self.people = People(mine, self.follower, self.samples)
         self.cast = Cast(script, self.place, folder)
         watch = Watch(self.store, self.follower, lambda: not self.people.paused and not self.clocks.wrong)
-        self.stage = Stage(self.rng, folder, self.place, self.cast, self.clocks, watch, self._inspect)
+        self.stage = Stage(self.rng, folder, self.place, self.cast, self.clocks, watch, self.samples, self._inspect)
         self.weather = Weather(script.faults)
 
     def run(self) -> None:
@@ -136,6 +143,7 @@ class History:
 
     def _step(self) -> None:
         self.follower.look()
+        self.samples.look()
         self.stage.watch.look(self.cast)
         self.weather.pass_by(self.stage)
         self.tell("nobody_ends_by_itself", self.cast.look_after())
@@ -156,7 +164,10 @@ class History:
     def _nothing_is_left(self) -> bool:
         self.follower.look()
         acknowledged = {task for _, task in acknowledgements(self.folder)}
-        return not self.follower.live() and acknowledged <= self.follower.statuses.keys()
+        if self.follower.live() or not acknowledged <= self.follower.statuses.keys():
+            return False
+        self.samples.look(at_once=True)
+        return not list(self.samples.unsettled(len(self.follower.seen)))
 
     def _reasons(self) -> str:
         for actor in self.cast.actors:
@@ -164,6 +175,7 @@ class History:
         time.sleep(0.2)
         self.stage.say(self.place.describe())
         why = [reason.text for task in self.follower.live()[:3] for reason in self.people.app.why(task)]
+        why += self.samples.unsettled(len(self.follower.seen))
         handed = "" if self.cast.all_handed_in else "not every request was acknowledged; "
         return f"{handed}paused {self.people.paused}; {'; '.join(why)}; said: {self.cast.said()}"
 
@@ -186,7 +198,8 @@ class History:
     def _check(self, *, final: bool) -> None:
         """Check a log that nobody writes at the moment."""
         self.follower.look()
-        found = checks.look(self.store, self.folder, self.script, self.follower)
+        self.samples.look(at_once=True)
+        found = checks.look(self.store, self.folder, self.script, self.follower, self.samples)
         self.outcome.events = len(found.evidence.rows)
         for invariant, violations in found.broken():
             self.tell(invariant, violations)
@@ -200,6 +213,7 @@ class History:
         words = Counter(line.word for line in lines(self.folder / "ledger"))
         self.outcome.mischief = Counter({word: words[word] for word in MISCHIEF if words[word]})
         self.outcome.faults = +self.weather.hits
+        self.outcome.told = told.counts(told.read(self.folder))
         if self.script.offsets:
             self.outcome.faults["wrong clock"] = sum(map(bool, self.script.offsets))
         self.outcome.measured = self.stage.watch.measured

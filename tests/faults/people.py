@@ -12,6 +12,8 @@ from threading import Event, Lock, Thread
 from tasker.errors import InvalidRequest, LogUnavailable, NotAllowed
 from tests.faults.follower import Follower
 from tests.faults.processes import Role
+from tests.faults.samples import Samples
+from tests.faults.tending import Tending
 
 _OPERATORS = ("cancel", "pause", "pause", "pause_scope", "pause_scope", "retry", "retry", "resolve", "reset_step")
 _SCOPES = ("all", "namespace:default", "task:default.plan0", "system:shop")
@@ -29,8 +31,8 @@ class People(Thread):
         error: What went wrong, or None.
     """
 
-    def __init__(self, role: Role, follower: Follower) -> None:
-        """Take how they reach the log, and who tells them what happens."""
+    def __init__(self, role: Role, follower: Follower, samples: Samples) -> None:
+        """Take how they reach the log, and who tells them what happens to it and to its subscriptions."""
         super().__init__(daemon=True)
         self.app = role.application()
         self.paused: list[tuple[float, dict[str, str]]] = []
@@ -38,6 +40,7 @@ class People(Thread):
         self.error: str | None = None
         self._follower = follower
         self._rng = Random(f"people {role.seed}")
+        self._tending = Tending(self.app, samples, Random(f"tending {role.seed}"))
         self._acting = Lock()
         self._over = Event()
 
@@ -49,6 +52,7 @@ class People(Thread):
                     self._answer()
                     self._operate()
                     self._resume()
+                    self._tending.look(calm=self.calm or self.at_home)
         except Exception as error:  # noqa: BLE001 - told as a violation
             self.error = f"{type(error).__name__}: {error}"
 

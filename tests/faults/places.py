@@ -21,6 +21,8 @@ SQLITE, POSTGRES = "sqlite", "postgres"
 BACKENDS = (SQLITE, POSTGRES)
 _TEMPLATE = "empty_log"
 _QUIET_SECONDS = 20.0
+_FORGETFUL = {"wal_writer_delay": "10s"}
+"""A crash of the server loses whatever it need not keep, unless something that it must keep came behind it."""
 _OTHERS = "FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 
 
@@ -211,7 +213,7 @@ class Backends:
 
     def _started(self) -> postgres.Server:
         if self._server is None:
-            self._server = postgres.Server(postgres.binaries())
+            self._server = postgres.Server(postgres.binaries(), _FORGETFUL)
             with psycopg.connect(self._server.url, autocommit=True) as admin:
                 admin.execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
             upgrade_store(_url(self._server, _TEMPLATE))

@@ -11,7 +11,10 @@ from tests.faults.handlers import MISCHIEF, Async, Hook, Sync
 
 SYSTEMS = ("shop", "bank", "post")
 SHAPES = ("chain", "fan", "random", "alone")
+POISONED = "poison"
+"""What the correlation id of a task begins with whose events one subscriber never takes."""
 _SHORT = 0.3
+_MOST_POISONED = 3
 _PLANS = 4
 
 
@@ -90,8 +93,10 @@ def definitions(seed: int) -> list[TaskDefinition]:
 def requests(seed: int, plans: list[TaskDefinition]) -> list[dict[str, object]]:
     """Give the requests of a history, each with an idempotency key."""
     rng = Random(seed + 1)
+    numbers = range(rng.choice((10, 20, 30)))
+    poisoned = Random(f"poison {seed}").sample(numbers, _MOST_POISONED)
     found = []
-    for number in range(rng.choice((10, 20, 30))):
+    for number in numbers:
         plan = rng.choice(plans)
         skippable = [step.name for step in plan.step_templates if step.skippable]
         found.append(
@@ -99,6 +104,7 @@ def requests(seed: int, plans: list[TaskDefinition]) -> list[dict[str, object]]:
                 "name": plan.name,
                 "context": {"number": number, "mischief": _mischief(plan, rng)},
                 "idempotency_key": f"{seed}-{number}",
+                "correlation_id": f"{POISONED if number in poisoned else 'good'}-{number}",
                 "priority": rng.choice((0, 0, -5, 7)),
                 "bypass_steps": rng.sample(skippable, rng.randint(0, len(skippable))),
             }

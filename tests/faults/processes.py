@@ -22,7 +22,7 @@ from random import Random
 
 from tasker import Tasker
 from tasker.errors import LogUnavailable, Overloaded, TaskerError
-from tests.faults import plans
+from tests.faults import plans, subscribers
 from tests.faults.clocks import WrongClock
 from tests.faults.handlers import LEDGER
 
@@ -34,13 +34,14 @@ CONTEXT.set_forkserver_preload(
         "tasker.log.postgres",
         "sqlalchemy.dialects.sqlite",
         "sqlalchemy.dialects.postgresql.psycopg",
+        "tasker.subscriptions.subscriptions",
     ]
 )
 AGAIN = 75
 """The code of a process that could not begin because the log was not available."""
 GAVE_UP = 76
 """The code of a worker that gave up because half of its slots were stuck."""
-_LONGEST_SECONDS = 150
+_LONGEST_SECONDS = 200
 _PAUSE = 0.03
 _DIE_WITH_PARENT = 1
 
@@ -58,6 +59,7 @@ class Role:
         slots: How many attempts it may run at once.
         clock: Its place among the wrong clocks; None for a right one.
         share: The numbers of the requests that it hands in.
+        subscribers: True if it has subscribers.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Role:
     slots: int
     clock: int | None
     share: tuple[int, ...] = ()
+    subscribers: bool = False
 
     def application(self) -> Tasker:
         """Give an application over the log that knows the definitions."""
@@ -176,6 +179,8 @@ def work(role: Role) -> None:
     os.environ[LEDGER] = str(role.folder / "ledger")
     with role.application() as app:
         try:
+            if role.subscribers:
+                subscribers.attach(app, role.folder, role.seed)
             sys.exit(GAVE_UP if app.serve() else 0)
         except LogUnavailable as error:
             print(f"{role.name} {os.getpid()}: {error}", flush=True)

@@ -22,6 +22,7 @@ def tell(outcome: Outcome) -> None:
         more = len(outcome.violations) - _SHOWN
         print(f"  {f'and {more} more; ' if more > 0 else ''}files: {outcome.kept}")
         command = f"python -m tests.faults --histories 1 --seed {outcome.seed} --backend {outcome.backend}"
+        command += " --subscribers" if outcome.subscribers else ""
         print(f"  repeat: {command}", flush=True)
 
 
@@ -38,6 +39,8 @@ def summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     quiet = len(outcomes) - len(histories)
     text = [f"{first}{f' ({quiet} more in which nothing happened)' if quiet else ''}"]
     text += [f"faults: {_listed(faults)}", f"handlers: {_listed(mischief)}"]
+    told = sum((one.told for one in histories), Counter())
+    text += [f"subscribers, in {sum(one.subscribers for one in histories)} of them: {_listed(told)}"]
     for backend in sorted(by_backend):
         mine = [one for one in histories if one.backend == backend]
         end = "lease" if backend == "postgres" else "life"

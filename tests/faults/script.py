@@ -11,6 +11,7 @@ from tests.faults.places import BACKENDS, POSTGRES, SQLITE
 
 BOTH = "both"
 _SHUTDOWN_SECONDS = 0.3
+_SUBSCRIBED = 1 / 3
 _OFFSETS = (0.0, -400.0, -30.0, 40.0, 200.0)
 
 
@@ -36,6 +37,7 @@ class Script:
         lease: Seconds after which a silent worker counts as dead.
         offsets: By how much the clock of each process is wrong (seconds); none where all are right.
         faults: What will be injected.
+        subscribers: True if the workers have subscribers.
     """
 
     seed: int
@@ -46,6 +48,7 @@ class Script:
     lease: float
     offsets: tuple[float, ...]
     faults: tuple[Planned, ...]
+    subscribers: bool
 
     @property
     def settings(self) -> dict[str, object]:
@@ -62,9 +65,16 @@ def backend_of(seed: int, asked: str) -> str:
     return asked if asked in BACKENDS else Random(f"backend {seed}").choice((SQLITE, POSTGRES, POSTGRES))
 
 
-def draw(seed: int, backend: str) -> Script:
-    """Draw a history."""
+def draw(seed: int, backend: str, *, subscribers: bool = False) -> Script:
+    """Draw a history.
+
+    Args:
+        seed: Its seed.
+        backend: Where its log is.
+        subscribers: True for subscribers in any case; else one history in three has them.
+    """
     rng = Random(f"{seed} on {backend}")
+    subscribers = subscribers or Random(f"subscribers {seed} on {backend}").random() < _SUBSCRIBED
     workers = 1 if backend == SQLITE else rng.choice((1, 2, 2, 3, 4))
     submitters = rng.choice((1, 2))
     lease = rng.choice((1.5, 1.5, 2.0, 2.5))
@@ -79,7 +89,8 @@ def draw(seed: int, backend: str) -> Script:
         shares=_shares(seed, submitters, rng),
         lease=lease,
         offsets=offsets if any(offsets) else (),
-        faults=_faults(backend, lease, wrong_clocks=any(offsets), rng=rng),
+        faults=_faults(_known(backend, wrong_clocks=any(offsets), subscribers=subscribers), backend, lease, rng),
+        subscribers=subscribers,
     )
 
 
@@ -91,9 +102,14 @@ def _shares(seed: int, submitters: int, rng: Random) -> tuple[tuple[int, ...], .
     return tuple(numbers[place::submitters] for place in range(submitters))
 
 
-def _faults(backend: str, lease: float, *, wrong_clocks: bool, rng: Random) -> tuple[Planned, ...]:
+def _known(backend: str, *, wrong_clocks: bool, subscribers: bool) -> list[type[Fault]]:
+    """List what can happen to a history."""
+    able = [kind for kind in kinds(backend) if wrong_clocks or not kind.needs_wrong_clocks]
+    return [kind for kind in able if subscribers or not kind.needs_subscribers]
+
+
+def _faults(known: list[type[Fault]], backend: str, lease: float, rng: Random) -> tuple[Planned, ...]:
     """Draw what is injected: often several things at the same time, at times one first whose end is measured."""
-    known = [kind for kind in kinds(backend) if wrong_clocks or not kind.needs_wrong_clocks]
     weights = [kind.weight for kind in known]
     drawn = rng.choices(known, weights, k=rng.randint(6, 14))
     gaps = [rng.choice((rng.random() / 20, rng.random() / 4, rng.random() / 1.5)) for _ in drawn]

@@ -17,7 +17,9 @@ from tests.faults.script import backend_of, draw
 _BACKENDS = Backends()
 
 
-def play_all(first: int, backend: str, *, jobs: int, most: float, seconds: float, keep: bool) -> Iterator[Outcome]:
+def play_all(
+    first: int, backend: str, *, jobs: int, most: float, seconds: float, keep: bool, subscribers: bool
+) -> Iterator[Outcome]:
     """Play histories, and give each when it is over.
 
     Args:
@@ -27,6 +29,7 @@ def play_all(first: int, backend: str, *, jobs: int, most: float, seconds: float
         most: How many in all.
         seconds: Begin no further one after so many seconds.
         keep: True to keep the files of every history.
+        subscribers: True for subscribers in every history, and not in one of three.
     """
     until = time.monotonic() + seconds
     seeds = count(first)
@@ -34,7 +37,7 @@ def play_all(first: int, backend: str, *, jobs: int, most: float, seconds: float
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
         while True:
             while len(playing) < jobs and most > 0 and time.monotonic() < until:
-                playing.add(pool.submit(_play, next(seeds), backend, keep=keep))
+                playing.add(pool.submit(_play, next(seeds), backend, keep=keep, subscribers=subscribers))
                 most -= 1
             if not playing:
                 return
@@ -48,5 +51,5 @@ def _begin() -> None:
     Finalize(None, _BACKENDS.close, exitpriority=1)
 
 
-def _play(seed: int, backend: str, *, keep: bool) -> Outcome:
-    return play(draw(seed, backend_of(seed, backend)), _BACKENDS, keep=keep)
+def _play(seed: int, backend: str, *, keep: bool, subscribers: bool) -> Outcome:
+    return play(draw(seed, backend_of(seed, backend), subscribers=subscribers), _BACKENDS, keep=keep)

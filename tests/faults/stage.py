@@ -12,6 +12,7 @@ from tests.faults.cast import Cast
 from tests.faults.clocks import Clocks
 from tests.faults.measures import Watch
 from tests.faults.places import Place
+from tests.faults.samples import Samples
 
 
 @dataclass
@@ -25,6 +26,7 @@ class Stage:
         cast: Its processes.
         clocks: Their clocks.
         watch: Measures how quickly things go on.
+        samples: Reads how the subscriptions stand.
         inspect: Checks the log while nobody lives.
         down: True while the server is away.
     """
@@ -35,6 +37,7 @@ class Stage:
     cast: Cast
     clocks: Clocks
     watch: Watch
+    samples: Samples
     inspect: Callable[[], None]
     down: bool = False
 

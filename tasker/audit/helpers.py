@@ -203,10 +203,15 @@ class Helpers:
 
 
 def _url(store: Store, parts: Parts) -> str | None:
-    """Give the URL for others; None where none can be started that reads this log."""
+    """Give the URL for what verifies parts; None where none can be started that reads this log."""
+    if parts.start is Process:
+        return url_for_processes(store)
+    return store.url if isinstance(store, Shared) else None
+
+
+def url_for_processes(store: Store) -> str | None:
+    """Give the URL by which other processes read a log; None where none can be started that does."""
     name = Path(sys.executable or "").name.lower()
     # In a program with an interpreter inside, `sys.executable` may be that program.
     usable = name.startswith(("python", "pypy")) and not getattr(sys, "frozen", False)
-    if not isinstance(store, Shared) or (parts.start is Process and not usable):
-        return None
-    return store.url
+    return store.url if usable and isinstance(store, Shared) else None

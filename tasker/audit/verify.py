@@ -1,7 +1,7 @@
-"""`Audit.verify`: read the whole log in order, recompute it, and name the first thing that is not what was appended.
+"""Read the whole log in order, recompute it, and name the first thing that is not what was appended.
 
-What cannot be found here: a tail that was removed together with the position in `log_head`, and a database that was
-rewritten as a whole. Only a seal kept elsewhere finds those.
+What cannot be found from the database alone: a tail that was removed together with the position in `log_head` and the
+seals over it, and a database that was rewritten as a whole. A seal kept elsewhere finds those.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasker.audit.helpers import Helpers, Parts
 from tasker.audit.reading import DO, PAGE, check_end, read
+from tasker.audit.seals import Expected, rows_of
 from tasker.codec.definition import digest
 from tasker.codec.recorded import CONTROL_NAMESPACE
 from tasker.codec.registry import CODES
@@ -38,29 +39,29 @@ class Verified(NamedTuple):
     seals: int = 0
 
 
-class Audit:
-    """Audits one log."""
+class Verification:
+    """Verifies one log."""
 
     def __init__(self, store: Store) -> None:
         """Take the log; nothing is read yet."""
         self._store = store
 
-    def verify(self, progress: Progress | None = None) -> Verified:
-        """Recompute the whole log up to its present end from stored bytes; a large one on every core.
+    def run(self, progress: Progress | None, parts: Parts, expected: Expected) -> Verified:
+        """Recompute the whole log up to its present end from stored bytes.
 
         Args:
             progress: Called now and then with how many events are done and how many there are.
+            parts: How it is cut.
+            expected: What its seals are compared with.
 
         Raises:
-            ChainBroken: The first thing in the order of the log that is not what was appended.
+            ChainBroken: The first thing in the order of the log that is not what was appended; then seals.
+            TaskerError: There are seals, and the extra that can check them is not installed.
             LogUnavailable: The store failed.
         """
-        return self._verify(progress, Parts())
-
-    def _verify(self, progress: Progress | None, parts: Parts) -> Verified:
-        """Recompute the whole log, cut as it is told to."""
         store = self._store
         store.archive.forget()
+        seals = rows_of(store, expected.kept)  # before the head, so that those made meanwhile are not among them
         head = store.log.head()
         verifier = Verifier(store.log.log_id)
         try:
@@ -73,7 +74,8 @@ class Audit:
         definitions = self._check_definitions()
         self._check_streams(verifier, definitions, head)
         self._check_types(verifier, head)
-        return Verified(verifier.position, verifier.streams, len(definitions))
+        expected.check(store, seals, head)
+        return Verified(verifier.position, verifier.streams, len(definitions), len(seals))
 
     def _events(self, verifier: Verifier, head: int, progress: Progress | None, parts: Parts) -> None:
         """Verify the events up to a head, this process a first part and others the rest, and check the head itself.

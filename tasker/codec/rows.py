@@ -1,4 +1,4 @@
-"""Stored values: the columns of an event before and after it has its place in the log, and the row of a stream.
+"""Stored values: an event before and after it has its place in the log, the row of a stream, a seal.
 
 Times are integer microseconds since the epoch (UTC). Ids of streams and events are 16 bytes.
 """
@@ -66,3 +66,15 @@ class StoredEvent(NamedTuple):
     payload_hash: bytes | None
     hash: bytes
     header: StreamHeader
+
+
+class StoredSeal(NamedTuple):
+    """A seal as it stands beside the log: a signed statement about the hashes of the events `first` to `last`."""
+
+    first: int
+    last: int
+    merkle_root: bytes
+    previous: bytes
+    time: int
+    key_id: bytes
+    signature: bytes

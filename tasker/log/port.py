@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from tasker.codec.rows import NewEvent, StoredEvent, StreamHeader
+from tasker.codec.rows import NewEvent, StoredEvent, StoredSeal, StreamHeader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -232,7 +232,7 @@ class Checkpoints(Protocol):
 
 
 class Archive(Protocol):
-    """What only an auditor reads: everything of a table, in the order of its key."""
+    """What only an auditor reads, everything of a table in the order of its key; and the seals, which only one adds."""
 
     def definitions(self) -> Iterator[tuple[bytes, bytes]]:
         """Read digest and bytes of every stored definition."""
@@ -242,6 +242,15 @@ class Archive(Protocol):
 
     def event_types(self) -> Iterator[tuple[int, str]]:
         """Read code and name of every type that occurs in the log."""
+
+    def hashes(self, after: int, *, limit: int) -> bytes:
+        """Read the hashes of the events whose position is greater than `after`, in order, one after another."""
+
+    def seals(self) -> list[StoredSeal]:
+        """Read every seal, in the order of positions."""
+
+    def seal(self, seal: StoredSeal) -> bool:
+        """Store a seal for good; False if there is one that begins at the same position."""
 
     def forget(self) -> None:
         """Forget what readers remember of streams and types, so that the next reads show what is stored now."""

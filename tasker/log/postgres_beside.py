@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasker.codec.rows import StoredSeal
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasker.codec.rows import StreamHeader
     from tasker.log.postgres_connect import Database
     from tasker.log.postgres_read import Reader
+
+
+_HASHES = (
+    "SELECT coalesce(string_agg(hash, ''::bytea ORDER BY position), ''::bytea) FROM ("
+    "SELECT position, hash FROM events WHERE position > %s ORDER BY position LIMIT %s) AS page"
+)
+_SEALS = "SELECT first, last, merkle_root, previous, time, key_id, signature FROM seals ORDER BY first"
+_SEAL = "INSERT INTO seals VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (first) DO NOTHING"
 
 
 class PostgresCheckpoints:
@@ -67,6 +77,22 @@ class PostgresArchive:
         with self._database.reading() as connection:
             rows = connection.execute("SELECT code, name FROM event_types ORDER BY code").fetchall()
         return iter([(code, name) for code, name in rows])
+
+    def hashes(self, after: int, *, limit: int) -> bytes:
+        """Read the hashes of the events after a position, one after another."""
+        with self._database.reading() as connection:
+            row = connection.execute(_HASHES, (after, limit), binary=True).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def seals(self) -> list[StoredSeal]:
+        """Read every seal, in the order of positions."""
+        with self._database.reading() as connection:
+            return [StoredSeal._make(row) for row in connection.execute(_SEALS, binary=True)]
+
+    def seal(self, seal: StoredSeal) -> bool:
+        """Store a seal for good; False if there is one that begins at the same position."""
+        with self._database.reading() as connection:
+            return connection.execute(_SEAL, seal).rowcount == 1
 
     def forget(self) -> None:
         """Forget what readers remember of streams and types, so that the next reads show what is stored now."""

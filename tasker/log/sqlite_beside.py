@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
+
+from tasker.codec.rows import StoredSeal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -10,6 +13,10 @@ if TYPE_CHECKING:
     from tasker.codec.rows import StreamHeader
     from tasker.log.sqlite_connect import Database
     from tasker.log.sqlite_read import Reader
+
+
+_HASHES = "SELECT CAST(hash AS BLOB) FROM events WHERE position > ? ORDER BY position LIMIT ?"
+_SEALS = "SELECT first, last, merkle_root, previous, time, key_id, signature FROM seals ORDER BY first"
 
 
 class SqliteCheckpoints:
@@ -68,6 +75,24 @@ class SqliteArchive:
                 "SELECT code, name FROM event_types ORDER BY code"
             ).fetchall()
         return iter(rows)
+
+    def hashes(self, after: int, *, limit: int) -> bytes:
+        """Read the hashes of the events after a position, one after another."""
+        with self._database.reading() as connection:
+            return b"".join(chain.from_iterable(connection.execute(_HASHES, (after, limit))))
+
+    def seals(self) -> list[StoredSeal]:
+        """Read every seal, in the order of positions."""
+        with self._database.reading() as connection:
+            return [StoredSeal._make(row) for row in connection.execute(_SEALS)]
+
+    def seal(self, seal: StoredSeal) -> bool:
+        """Store a seal for good; False if there is one that begins at the same position."""
+        with self._database.translated(), self._database.transaction() as connection:
+            if connection.execute("SELECT 1 FROM seals WHERE first = ?", (seal.first,)).fetchone():
+                return False
+            connection.execute("INSERT INTO seals VALUES (?, ?, ?, ?, ?, ?, ?)", seal)
+            return True
 
     def forget(self) -> None:
         """Forget what readers remember of streams and types, so that the next reads show what is stored now."""

@@ -135,3 +135,16 @@ limit_holders = Table(
     Column("attempt", Integer, nullable=False),
 )
 """Places under limits; one holds as long as the live work has its attempt running."""
+
+seals = Table(
+    "seals",
+    metadata,
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("merkle_root", LargeBinary(32), nullable=False),
+    Column("previous", LargeBinary(32), nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("key_id", LargeBinary(32), nullable=False),
+    Column("signature", LargeBinary(64), nullable=False),
+)
+"""Signed statements about ranges of the log; nothing of the engine needs them."""

@@ -6,5 +6,5 @@ Revisions import nothing of Tasker but earlier ones, so that an old one means th
 
 from __future__ import annotations
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision, oldest first; the last one is what this release needs."""

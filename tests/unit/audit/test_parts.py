@@ -36,7 +36,7 @@ SLOW = (
 #: Runs the command with other processes that take long, tells who they are, and has no guard against being imported.
 PROGRAM = f"""
 import sys
-from tasker.audit import helpers, verify
+from tasker.audit import audit, helpers
 from tasker.audit.helpers import Parts, Process
 from tasker.cli import main
 
@@ -47,7 +47,7 @@ class Known(Process):
         super().__init__(order)
         print(self._process.pid, flush=True)
 
-verify.Parts = lambda: Parts(3, 1, Known)
+audit.Parts = lambda: Parts(3, 1, Known)
 print("imported", flush=True)
 main()
 """

@@ -260,13 +260,13 @@ class TestSchema:
         """Add a revision that this release would need; gives a function that says what it does."""
         folder = tmp_path / "versions"
         folder.mkdir()
-        monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003"))
+        monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003", "0004"))
         monkeypatch.setattr(migrations_upgrade, "LOCATIONS", [*migrations_upgrade.LOCATIONS, str(folder)])
 
         def says(*statements):
-            head = "from alembic import op\nrevision, down_revision = '0003', '0002'\n"
+            head = "from alembic import op\nrevision, down_revision = '0004', '0003'\n"
             body = "".join(f"    op.execute({statement!r})\n" for statement in statements)
-            (folder / "r0003.py").write_text(f"{head}def upgrade():\n{body}")
+            (folder / "r0004.py").write_text(f"{head}def upgrade():\n{body}")
 
         return says
 
@@ -277,7 +277,7 @@ class TestSchema:
         upgrade_store(postgres_url)
         with closing(open_store(postgres_url)) as store:
             assert store.log.append([start(new_id())]) == [Appended(1, 1)]
-        assert execute(postgres_url, "SELECT version_num FROM alembic_version") == [("0003",)]
+        assert execute(postgres_url, "SELECT version_num FROM alembic_version") == [("0004",)]
 
     def test_failing_upgrade(self, postgres_url, next_revision):
         """An upgrade that fails in its middle leaves the log as it was."""
@@ -285,7 +285,7 @@ class TestSchema:
         with pytest.raises(LogUnavailable, match="NONSENSE"):
             upgrade_store(postgres_url)
         assert execute(postgres_url, "SELECT version_num, to_regclass('later')::text FROM alembic_version") == [
-            ("0002", None)
+            ("0003", None)
         ]
 
     def test_tables_match_the_migrations(self, postgres_url):

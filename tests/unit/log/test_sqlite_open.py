@@ -108,7 +108,7 @@ def test_newer_revision(log):
     _change(log, "UPDATE alembic_version SET version_num = 'mine'")
     text = _refusal(log)
     assert "mine" in text
-    assert "0002" in text
+    assert "0003" in text
 
 
 def test_an_upgrade_is_finished(log):
@@ -138,7 +138,7 @@ def test_check_only(path, log, monkeypatch):
         open_store(f"sqlite:///{empty}", check_only=True)
     with closing(open_store("memory://", check_only=True)) as store:
         assert store.log.head() == 0
-    monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003"))
+    monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003", "0004"))
     with pytest.raises(LogUnavailable, match="tasker db upgrade"):
         open_store(f"sqlite:///{log}", check_only=True)
 
@@ -148,12 +148,12 @@ def next_revision(tmp_path, monkeypatch):
     """Add a revision that this release would need; gives a function that says what it does."""
     folder = tmp_path / "versions"
     folder.mkdir()
-    monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003"))
+    monkeypatch.setattr(revision, "REVISIONS", ("0001", "0002", "0003", "0004"))
     monkeypatch.setattr(migrations_upgrade, "LOCATIONS", [*migrations_upgrade.LOCATIONS, str(folder)])
 
     def says(statement):
-        head = "from alembic import op\nrevision, down_revision = '0003', '0002'\n"
-        (folder / "r0003.py").write_text(f"{head}def upgrade(): op.execute({statement!r})\n")
+        head = "from alembic import op\nrevision, down_revision = '0004', '0003'\n"
+        (folder / "r0004.py").write_text(f"{head}def upgrade(): op.execute({statement!r})\n")
 
     return says
 
@@ -165,7 +165,7 @@ def test_older_revision_is_upgraded(log, next_revision):
         with closing(open_store(f"sqlite:///{log}")) as store:
             assert store.log.append([start(new_id())]) == [Appended(store.log.head(), store.log.head())]
     with closing(sqlite3.connect(log)) as raw:
-        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
         assert raw.execute("SELECT count(*) FROM later").fetchall() == [(0,)]
 
 

@@ -79,13 +79,13 @@ def test_the_first_revision_is_as_released():
 def test_upgraded_in_place(request, kind):
     """A log of the first revision is refused by who only looks; upgraded, it has its rows and can all that is new."""
     url, stream_id = request.getfixturevalue(kind)
-    with pytest.raises(LogUnavailable, match=r"revision 0001, expected 0002\. Run `tasker db upgrade`"):
+    with pytest.raises(LogUnavailable, match=r"revision 0001, expected 0003\. Run `tasker db upgrade`"):
         open_store(url, check_only=True)
     upgrade_store(url)
     with closing(open_store(url, check_only=True)) as store:
         assert (store.log.head(), store.checkpoints.get("reader")) == (3, 2)
         assert broken(store.log) == []
-        assert store.workers.all() == []
+        assert (store.workers.all(), store.archive.seals()) == ([], [])
         assert store.work.orphans() == store.work.held_by("old") == [(stream_id, running(1, worker="old"))]
         assert store.work.ready(after=None, limit=5) == [(stream_id, ready(0))]
         assert store.work.timers(before=41, limit=5) == [(stream_id, DUE)]
@@ -104,7 +104,7 @@ def test_a_sqlite_log_is_upgraded_by_its_first_use(sqlite_log):
         with closing(open_store(url)) as store:
             assert len(store.log.stream(stream_id)) == 2
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as raw:
-        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
 
 
 def test_a_postgres_log_is_not_upgraded_by_its_use(postgres_log):

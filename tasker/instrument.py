@@ -53,6 +53,11 @@ def install(sink: Sink | None) -> Sink | None:
     return before
 
 
+def is_installed() -> bool:
+    """Say whether there is a sink."""
+    return _Installed.sink is not None
+
+
 def span(name: str, **attributes: object) -> AbstractContextManager[object]:
     """Measure a block under a name; exceptions of the block pass through."""
     sink = _Installed.sink

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
@@ -10,11 +11,26 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from tasker.errors import TaskerError
-from tasker.http import analytics, catalog, commands, control, diagrams, events, openapi, problems, status, tasks
+from tasker.http import (
+    analytics,
+    catalog,
+    commands,
+    control,
+    diagrams,
+    docs,
+    events,
+    metrics,
+    openapi,
+    problems,
+    status,
+    tasks,
+)
+from tasker.http.admission import Admission
 from tasker.http.call import Service
 from tasker.http.feed import Feed
 from tasker.http.headers import Headers
-from tasker.http.health import Health, versions
+from tasker.http.health import Remembered, versions
+from tasker.http.page import routes as page
 
 if TYPE_CHECKING:
     from tasker.runtime.engine import Engine
@@ -25,7 +41,8 @@ _ABOUT = (
 )
 
 
-_ROUTERS = tuple(part.router for part in (events, tasks, commands, diagrams, catalog, control, analytics, status))
+_PARTS = (events, tasks, commands, diagrams, catalog, control, analytics, status, metrics)
+_ROUTERS = tuple(part.router for part in _PARTS)
 
 
 def routes() -> list[APIRoute]:
@@ -63,10 +80,15 @@ def build(engine: Engine) -> Api:
         },
         strict_content_type=False,
         redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
-    app.state.service = Service.of(engine, Feed(context.log), Health(engine))
+    app.state.service = Service.of(engine, Feed(context.log), Remembered(partial(status.made, engine)))
     app.state.routes = routes()
-    for router in _ROUTERS:
-        app.include_router(router)
+    app.state.metrics = metrics.Metrics(engine)
+    app.router.routes.extend(routes())  # one flat list: a router inside a router is looked through more slowly
+    page.mount(app)
+    app.router.routes.append(docs.ROUTE)
+    app.add_middleware(Admission)
     app.add_middleware(Headers)
     return app

@@ -29,18 +29,32 @@ async def read(request: Request, most: int) -> bytes:
         PayloadTooLarge: It is longer.
         Refused: It is of another media type, or comes too slowly.
     """
+    raw = await received(request, most)
+    if raw:
+        _check_type(request)
+    return raw
+
+
+async def received(request: Request, most: int) -> bytes:
+    """Read a body, whatever it is.
+
+    Args:
+        request: The request.
+        most: Bytes of a body at most.
+
+    Raises:
+        PayloadTooLarge: It is longer.
+        Refused: It comes too slowly.
+    """
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > most:
         raise _too_large(most)
     try:
         async with asyncio.timeout(_SECONDS):
-            raw = await _collected(request, most)
+            return await _collected(request, most)
     except TimeoutError:
         message = f"expected the whole body within {_SECONDS:g} s, found it unfinished; send it again"
         raise Refused(message, status=408, title="Request timeout") from None
-    if raw:
-        _check_type(request)
-    return raw
 
 
 async def _collected(request: Request, most: int) -> bytes:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from tasker.handlers.views import Task
     from tasker.http.feed import Feed
-    from tasker.http.health import Health
+    from tasker.http.health import Remembered
+    from tasker.http.models import Command
     from tasker.runtime.engine import Engine
     from tasker.runtime.reading import At
 
@@ -45,25 +46,25 @@ class Service:
         engine: The use cases.
         authenticate: Tells who calls.
         feed: The events as they come, for server-sent events.
-        health: What health checks know.
+        status: How everything stands.
         most: Bytes of a body at most.
     """
 
     engine: Engine
     feed: Feed
-    health: Health
+    status: Remembered
     authenticate: Callable[[Request], Awaitable[Found]]
     most: int
 
     @classmethod
-    def of(cls, engine: Engine, feed: Feed, health: Health) -> Service:
+    def of(cls, engine: Engine, feed: Feed, status: Remembered) -> Service:
         """Put it together from the settings.
 
         Raises:
             InvalidDefinition: A key's hash is none, or the authenticator does not exist.
         """
         settings = engine.context.settings
-        return cls(engine, feed, health, authenticator(settings), settings.sizes.event)
+        return cls(engine, feed, status, authenticator(settings), settings.sizes.event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +117,6 @@ class Call:
             raise UnknownTask(message)
         return self.engine.reading.task(task_id, at)
 
-    def task_to_change(self, task_id: str, expected_version: int | None) -> Task:
-        """Give a task that the caller may change, if it is still at the version that the caller has seen.
-
-        Raises:
-            UnknownTask: As `task`.
-            Conflict: The task has moved on.
-        """
-        task = self.task(task_id)
-        if expected_version is not None and task.stream_version != expected_version:
-            message = (
-                f"expected task {task_id} at version {expected_version}, found it at {task.stream_version}; "
-                "read it again and decide anew"
-            )
-            raise Conflict(message, field="expected_version")
-        return task
-
     def check_namespace(self, namespace: str) -> None:
         """Refuse a namespace that the caller names and may not look into."""
         if not self.principal.sees(namespace):
@@ -145,6 +130,10 @@ class Call:
     def by(self, reason: str | None) -> By:
         """Say who asks for a command, and why."""
         return By(self.principal.name, reason)
+
+    def asks(self, sent: Command) -> By:
+        """Say who asks for a command on a task, why, and which version of it they have seen."""
+        return By(self.principal.name, sent.reason, sent.expected_version)
 
     def check_reached(self, position: int | None) -> None:
         """Refuse to read as of a position that the log has not: a write has told of it, so another log is meant.

@@ -31,8 +31,8 @@ _RESULTS = sends(models.StepResults)
 
 def _change(call: Call, what: str, task_id: str) -> Response:
     sent = call.fields(models.Command)
-    task = call.task_to_change(task_id, sent.expected_version)
-    return _answer(call, call.engine.operations.change(what, task.id, call.by(sent.reason)))
+    task = call.task(task_id)
+    return _answer(call, call.engine.operations.change(what, task.id, call.asks(sent)))
 
 
 def _answer(call: Call, task: Task) -> Response:
@@ -89,8 +89,8 @@ def step(call: Looks, task_id: TaskId, step: StepName, query: ReadsAtQuery) -> R
 def update_step(call: Updates, task_id: TaskId, step: StepName) -> Response:
     """Change what a step reads as its inputs, or its limit of attempts."""
     sent = call.fields(models.StepUpdate)
-    task = call.task_to_change(task_id, sent.expected_version)
-    by, operations = call.by(sent.reason), call.engine.operations
+    task = call.task(task_id)
+    by, operations = call.asks(sent), call.engine.operations
     return _answer(call, operations.update_step(task.id, step, by, inputs=sent.inputs, retry_limit=sent.retry_limit))
 
 
@@ -104,8 +104,8 @@ def update_step(call: Updates, task_id: TaskId, step: StepName) -> Response:
 def reset_step(call: Retries, task_id: TaskId, step: StepName) -> Response:
     """Give a step a new budget."""
     sent = call.fields(models.StepReset)
-    task = call.task_to_change(task_id, sent.expected_version)
-    return _answer(call, call.engine.operations.reset_step(task.id, step, call.by(sent.reason), rerun=sent.rerun))
+    task = call.task(task_id)
+    return _answer(call, call.engine.operations.reset_step(task.id, step, call.asks(sent), rerun=sent.rerun))
 
 
 @router.post(
@@ -114,8 +114,8 @@ def reset_step(call: Retries, task_id: TaskId, step: StepName) -> Response:
 def resolve_step(call: Resolves, task_id: TaskId, step: StepName) -> Response:
     """Settle a step by hand; its dependents run."""
     sent = call.fields(models.StepResults)
-    task = call.task_to_change(task_id, sent.expected_version)
-    return _answer(call, call.engine.operations.resolve_step(task.id, step, call.by(sent.reason), results=sent.results))
+    task = call.task(task_id)
+    return _answer(call, call.engine.operations.resolve_step(task.id, step, call.asks(sent), results=sent.results))
 
 
 @router.post(
@@ -124,15 +124,13 @@ def resolve_step(call: Resolves, task_id: TaskId, step: StepName) -> Response:
 def complete_step(call: Resolves, task_id: TaskId, step: StepName) -> Response:
     """End the wait of a step."""
     sent = call.fields(models.StepResults)
-    task = call.task_to_change(task_id, sent.expected_version)
-    return _answer(
-        call, call.engine.operations.complete_step(task.id, step, call.by(sent.reason), results=sent.results)
-    )
+    task = call.task(task_id)
+    return _answer(call, call.engine.operations.complete_step(task.id, step, call.asks(sent), results=sent.results))
 
 
 @router.post("/steps/{step}/cancel", response_model=models.Task, responses=_DONE, openapi_extra=_PLAIN, tags=["steps"])
 def cancel_step(call: Cancels, task_id: TaskId, step: StepName) -> Response:
     """Cancel a step and its descendants."""
     sent = call.fields(models.Command)
-    task = call.task_to_change(task_id, sent.expected_version)
-    return _answer(call, call.engine.operations.cancel_step(task.id, step, call.by(sent.reason)))
+    task = call.task(task_id)
+    return _answer(call, call.engine.operations.cancel_step(task.id, step, call.asks(sent)))

@@ -33,6 +33,7 @@ _WHY = {
     413: "Something is over its size limit.",
     415: "The body is not sent as JSON.",
     422: "A parameter or a field is wrong; `problems` names each.",
+    431: "The head is too long.",
     501: "A newer release wrote the task.",
     503: "The log is full, cannot be reached or has not come so far; try again after Retry-After.",
 }
@@ -50,7 +51,7 @@ def refusals(*statuses: int, sends: bool = False) -> dict[int | str, Document]:
         statuses: Beyond those that every guarded route has.
         sends: True for a route that takes a body.
     """
-    found = sorted({401, 403, 503, *statuses, *(_BODY if sends else ())})
+    found = sorted({401, 403, 431, 503, *statuses, *(_BODY if sends else ())})
     schema = {"$ref": "#/components/schemas/Problem"}
     return {status: {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in found}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import threading
@@ -12,6 +13,7 @@ import uvicorn
 
 from tasker.errors import TaskerError
 from tasker.http.auth import check_address
+from tasker.http.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,6 +54,7 @@ class Server(uvicorn.Server):
         check_address(settings, host)
         config = uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -81,6 +84,9 @@ class Server(uvicorn.Server):
 
     def listen(self) -> None:
         """Answer until it is asked to stop."""
+        if threading.current_thread() is threading.main_thread():  # the process is this server's
+            gc.collect()
+            gc.freeze()  # looking again and again through what was imported would hold answers up for 0.1 s
         self.run(sockets=[self._socket])
 
     def close(self) -> None:

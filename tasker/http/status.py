@@ -11,17 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tasker.clock import rfc3339
-from tasker.http import counts, models
+from tasker.http import counts, health, models
 from tasker.http.call import Call, Needs, Service, reply
-from tasker.http.health import versions
 from tasker.http.models import Count, Moment, Shown
 from tasker.http.openapi import refusals
 from tasker.http.points import ReadsQuery
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tasker.http.auth import Principal
     from tasker.http.views import Json
     from tasker.runtime.engine import Engine
+    from tasker.runtime.health import Checked
 
 router = APIRouter()
 Looks = Annotated[Call, Depends(Needs("task:read"))]
@@ -69,6 +71,7 @@ class Status(Shown):
     projections: Lag
     subscriptions: dict[str, Lag]
     workers: dict[str, int]
+    checks: dict[str, Check]
     versions: dict[str, str]
 
 
@@ -87,20 +90,24 @@ async def live() -> Response:
 async def ready(request: Request) -> Response:
     """Say whether the process can work."""
     service: Service = request.app.state.service
-    checks = await service.health.ready()
+    checks = await health.ready(service.engine.health)
     well = all(one.ok for one in checks.values())
-    body = {"status": OK if well else FAILED, "checks": {name: one._asdict() for name, one in checks.items()}}
+    body = {"status": OK if well else FAILED, "checks": _shown(checks)}
     return reply(body, status=200 if well else 503)
 
 
 @router.get("/health/status", response_model=Status, responses=refusals(), tags=["health"])
 def status(call: Looks) -> Response:
     """Say how everything stands; at most 15 s old."""
-    made = call.service.health.remembered(lambda: _status(call.engine))
-    return reply(_sifted(made, call.principal))
+    return reply(_sifted(call.service.status.get(), call.principal))
 
 
-def _status(engine: Engine) -> Json:
+def _shown(checks: Mapping[str, Checked]) -> Json:
+    return {name: one._asdict() for name, one in checks.items()}
+
+
+def made(engine: Engine) -> Json:
+    """Find out how everything stands, over all namespaces."""
     context = engine.context
     projections = context.projections.status()
     return {
@@ -113,7 +120,8 @@ def _status(engine: Engine) -> Json:
             for one in context.subscriptions.list()
         },
         "workers": dict(Counter(one.state for one in engine.membership.workers())),
-        "versions": versions(),
+        "checks": _shown(engine.health.ready()),
+        "versions": health.versions(),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
@@ -11,7 +11,6 @@ from starlette.responses import Response
 from tasker.clock import from_micros, parse_rfc3339
 from tasker.domain.status import TaskStatus
 from tasker.errors import Conflict, InvalidRequest
-from tasker.handlers.views import Task
 from tasker.http import models, views
 from tasker.http.body import decode
 from tasker.http.call import Call, Needs, reply
@@ -29,11 +28,14 @@ from tasker.http.points import (
     point,
 )
 from tasker.projections.filters import DEFAULT_LIMIT, MAX_LIMIT, TaskFilter
-from tasker.runtime.reading import TaskPage
+from tasker.runtime.metadata import REQUEST_ID, TRACE_PARENT, TRACE_STATE
+
+if TYPE_CHECKING:
+    from starlette.datastructures import Headers
 
 router = APIRouter(prefix="/v1", tags=["tasks"])
 KEY_HEADER, CORRELATION_HEADER = "idempotency-key", "x-correlation-id"
-_MOST_PAGES = 20  # that are looked through for a caller of several namespaces
+_IDS = {TRACE_PARENT: "traceparent", TRACE_STATE: "tracestate", REQUEST_ID: "x-request-id"}
 
 Creates = Annotated[Call, Depends(Needs("task:create", sends=True))]
 Looks = Annotated[Call, Depends(Needs("task:read"))]
@@ -91,10 +93,15 @@ def create(call: Creates) -> Response:
     namespace = request.get("namespace", "default")
     if isinstance(namespace, str):
         call.check_namespace(namespace)
-    task = call.engine.submission.submit(request, {})
+    task = call.engine.submission.submit(request, {}, _ids(call.headers))
     headers = {"Location": f"tasks/{task.id}"}
     status = 201 if task.created else 200
     return reply(views.whole(task, call.mask), status=status, position=task.position, headers=headers)
+
+
+def _ids(headers: Headers) -> dict[str, str]:
+    """Give the ids by which others know this request."""
+    return {name: headers[header] for name, header in _IDS.items() if header in headers}
 
 
 def _request(call: Call) -> dict[str, object]:
@@ -136,42 +143,22 @@ def _time(name: str, text: str) -> object:
 
 @router.get("/tasks", response_model=models.TaskPage, responses=refusals(409, 422))
 def listed(call: Looks, query: Annotated[TaskQuery, Query()]) -> Response:
-    """List tasks, newest first.
-
-    A page for a caller of several namespaces may be shorter than `limit` although there is a cursor.
-    """
+    """List tasks, newest first."""
     if query.namespace is not None:
         call.check_namespace(query.namespace)
-    namespace = query.namespace
-    if namespace is None and not call.principal.everywhere and len(call.principal.namespaces) == 1:
-        (namespace,) = call.principal.namespaces
     wanted = TaskFilter(
         status=query.status,
         name=query.name,
-        namespace=namespace,
+        namespace=query.namespace,
+        namespaces=None if call.principal.everywhere else call.principal.namespaces,
         tag=query.tag,
         annotation=annotation(query.annotation),
         dependent_system=query.dependent_system,
         created_after=None if query.created_after is None else moment(query.created_after, "created_after"),
     )
     call.check_reached(query.at_least)
-    page = _page(call, wanted, query, sift=namespace is None)
+    page = call.engine.reading.tasks(wanted, limit=query.limit, cursor=query.cursor, at_least=query.at_least)
     return reply({"items": [views.summary(one) for one in page.items], "as_of": page.as_of, "cursor": page.cursor})
-
-
-def _page(call: Call, wanted: TaskFilter, query: TaskQuery, *, sift: bool) -> TaskPage:
-    """Give a page; for a caller of several namespaces go on until it is full, or long enough."""
-    reading = call.engine.reading
-    page = reading.tasks(wanted, limit=query.limit, cursor=query.cursor, at_least=query.at_least)
-    if not sift or call.principal.everywhere:
-        return page
-    found: list[Task] = [one for one in page.items if call.principal.sees(one.namespace)]
-    for _ in range(_MOST_PAGES):
-        if page.cursor is None or len(found) == query.limit:
-            break
-        page = reading.tasks(wanted, limit=query.limit - len(found), cursor=page.cursor, at_least=None)
-        found += [one for one in page.items if call.principal.sees(one.namespace)]
-    return TaskPage(found, page.as_of, page.cursor)
 
 
 @router.get("/tasks/{task_id}", response_model=models.Task, responses=refusals(404, 409, 422, 501))
@@ -190,8 +177,8 @@ def show(call: Looks, task_id: TaskId, query: ReadsAtQuery) -> Response:
 def update(call: Updates, task_id: TaskId) -> Response:
     """Change a task's reason or tags."""
     sent = call.fields(models.TaskUpdate)
-    task = call.task_to_change(task_id, sent.expected_version)
-    changed = call.engine.operations.update(task.id, call.by(sent.reason), reason=sent.reason, tags=sent.tags)
+    task = call.task(task_id)
+    changed = call.engine.operations.update(task.id, call.asks(sent), reason=sent.reason, tags=sent.tags)
     return reply(views.whole(changed, call.mask), position=changed.position)
 
 
@@ -212,8 +199,8 @@ def notes(call: Looks, task_id: TaskId, query: ReadsAtQuery) -> Response:
 def annotate(call: Updates, task_id: TaskId) -> Response:
     """Note something about a task."""
     sent = call.fields(models.Annotate)
-    task = call.task_to_change(task_id, sent.expected_version)
-    noted = call.engine.operations.annotate(task.id, sent.type, sent.annotation, call.by(sent.reason))
+    task = call.task(task_id)
+    noted = call.engine.operations.annotate(task.id, sent.type, sent.annotation, call.asks(sent))
     return reply(views.whole(noted, call.mask), status=201, position=noted.position)
 
 

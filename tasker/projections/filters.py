@@ -17,6 +17,8 @@ from tasker.errors import InvalidRequest, near
 from tasker.projections.rows import match
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tasker.projections.rows import TaskRow
 
 MAX_LIMIT = 200
@@ -33,6 +35,7 @@ class TaskFilter:
         status: The task's status.
         name: Of the definition.
         namespace: Of the definition.
+        namespaces: Some of which the definition's is one; None for any.
         tag: One of the task's tags.
         annotation: Type of an annotation, a key of its value, and the JSON value under that key.
         dependent_system: A system that one of its steps depends on.
@@ -42,6 +45,7 @@ class TaskFilter:
     status: str | None = None
     name: str | None = None
     namespace: str | None = None
+    namespaces: Collection[str] | None = None
     tag: str | None = None
     annotation: tuple[str, str, Json] | None = None
     dependent_system: str | None = None
@@ -63,11 +67,14 @@ class Page(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """A filter whose values were checked and brought into the form of the columns; None where nothing was asked."""
+    """A filter whose values were checked and brought into the form of the columns; None where nothing was asked.
+
+    `namespaces` are those of which a task's is one: a single one where a single one was asked for.
+    """
 
     status: str | None
     name: str | None
-    namespace: str | None
+    namespaces: tuple[str, ...] | None
     tag: str | None
     match: bytes | None
     dependent_system: str | None
@@ -87,7 +94,7 @@ def check(wanted: TaskFilter) -> Checked:
     return Checked(
         _status(wanted.status),
         wanted.name,
-        wanted.namespace,
+        _namespaces(wanted),
         wanted.tag,
         _match(wanted.annotation),
         wanted.dependent_system,
@@ -146,6 +153,16 @@ def _status(status: str | None) -> str | None:
         return None if status is None else TaskStatus(status).value
     hint = near(status, known) if isinstance(status, str) else ""
     raise _refused("status", f"expected for status one of {', '.join(known)}; found {status!r}.{hint}")
+
+
+def _namespaces(wanted: TaskFilter) -> tuple[str, ...] | None:
+    """Give the namespaces that may be shown, each once, in a fixed order."""
+    one, some = wanted.namespace, wanted.namespaces
+    if some is None:
+        return None if one is None else (one,)
+    if isinstance(some, str) or not all(isinstance(name, str) for name in some):
+        raise _refused("namespaces", f"expected for namespaces a collection of texts, found {some!r}")
+    return tuple(sorted({*some} if one is None else {one} & {*some}))
 
 
 def _match(annotation: tuple[str, str, Json] | None) -> bytes | None:

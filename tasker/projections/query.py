@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 
 from tasker.codec.decode import text_id
 from tasker.codec.jsonbytes import loads
@@ -17,7 +17,7 @@ from tasker.projections.tables import tables_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Column, ColumnElement, Connection, Select, Table
+    from sqlalchemy import Column, ColumnElement, Connection, Row, Select, Table
 
     from tasker.log.port import Store
     from tasker.projections.filters import Checked, TaskFilter
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _COLUMNS = FIXED + CHANGING
+_TOGETHER = 100  # namespaces of one statement
 
 
 class _Side(NamedTuple):
@@ -57,12 +58,27 @@ def get(store: Store, stream_id: bytes) -> TaskRow | None:
 
 
 def _rows(connection: Connection, tables: Tables, checked: Checked, before: int | None, count: int) -> list[TaskRow]:
+    found: list[Row[tuple[object, ...]]] = []
+    spaces = (None,) if checked.namespaces is None else checked.namespaces
+    for start in range(0, len(spaces), _TOGETHER):
+        pages = [_page(tables, checked, one, before).limit(count) for one in spaces[start : start + _TOGETHER]]
+        found += connection.execute(pages[0] if len(pages) == 1 else _united(pages).limit(count))
+    if len(spaces) > _TOGETHER:
+        found.sort(key=lambda row: -int(row.created))
+    return [_task_row(row) for row in found[:count]]
+
+
+def _page(tables: Tables, checked: Checked, namespace: str | None, before: int | None) -> Select[tuple[object, ...]]:
+    """Ask for what a filter finds in one namespace, or in any, newest first."""
     statement, order = _joined(tables, checked)
-    statement = statement.where(*_conditions(tables.tasks, checked))
-    if before is not None:
-        statement = statement.where(order < before)
-    found = connection.execute(statement.order_by(order.desc()).limit(count))
-    return [_task_row(row) for row in found]
+    statement = statement.where(*_conditions(tables.tasks, checked, namespace))
+    return (statement if before is None else statement.where(order < before)).order_by(order.desc())
+
+
+def _united(pages: list[Select[tuple[object, ...]]]) -> Select[tuple[object, ...]]:
+    """Merge the pages of several namespaces: each has the order of its index, which all of them together have not."""
+    every = union_all(*(select(page.subquery()) for page in pages)).subquery()
+    return select(every).order_by(every.c.created.desc())
 
 
 def _select(tasks: Table) -> Select[tuple[object, ...]]:
@@ -89,8 +105,8 @@ def _sides(tables: Tables, checked: Checked) -> list[_Side]:
     return [_Side(table, key, wanted) for table, key, wanted in asked if wanted is not None]
 
 
-def _conditions(tasks: Table, checked: Checked) -> list[ColumnElement[bool]]:
-    equal = {"status": checked.status, "name": checked.name, "namespace": checked.namespace}
+def _conditions(tasks: Table, checked: Checked, namespace: str | None) -> list[ColumnElement[bool]]:
+    equal = {"status": checked.status, "name": checked.name, "namespace": namespace}
     conditions: list[ColumnElement[bool]] = [tasks.c[key] == value for key, value in equal.items() if value is not None]
     if checked.created_after is not None:
         conditions.append(tasks.c.created_at > checked.created_after)

@@ -106,6 +106,25 @@ def test_filters_combine(world):
         assert set(some) == set.intersection(*singles)
 
 
+def test_several_namespaces_are_one_list(world, monkeypatch):
+    """Tasks of several namespaces come merged, newest first, in any page size, in one statement or in several."""
+    from tasker.projections import query
+
+    models, lives = world
+    one, two = sorted({life.definition.namespace for life in lives})
+    mine = expected(lives, lambda life: life.definition.namespace == one)
+    tagged = expected(lives, lambda life: {"t1", "t2"} & {*life.task.request.tags})
+    for together in (100, 1):
+        monkeypatch.setattr(query, "_TOGETHER", together)
+        for limit in (1, 3, 200):
+            assert ids(models, limit, namespaces=[two, one]) == ids(models)
+            assert ids(models, limit, namespaces={one, "elsewhere"}) == mine
+        found = [task for tag in ("t1", "t2") for task in ids(models, 2, namespaces=(one, two), tag=tag)]
+        assert sorted(found) == sorted(tagged)
+        assert ids(models, namespaces=[one, two], namespace=one) == mine
+        assert ids(models, namespaces=[one], namespace=two) == ids(models, namespaces=()) == []
+
+
 def test_created_after(world):
     """`created_after` takes an aware datetime or microseconds, and leaves out the very instant."""
     models, lives = world
@@ -168,6 +187,8 @@ def test_foreign_cursors(world, tmp_path):
         ({"status": 5}, "one of pending"),
         ({"name": 5}, "a text"),
         ({"tag": ["a"]}, "a text"),
+        ({"namespaces": "default"}, "a collection"),
+        ({"namespaces": ["default", None]}, "a collection"),
         ({"annotation": ("a", "b")}, "type, key, value"),
         ({"annotation": "abc"}, "type, key, value"),
         ({"annotation": ("a", 1, 2)}, "type, key, value"),
@@ -210,8 +231,8 @@ def test_no_filter_sorts(store, world, wanted, index):
     from tasker.projections.tables import tables_of
 
     tables, checked = tables_of(1), filters.check(TaskFilter(**wanted))
-    statement, order = query._joined(tables, checked)
-    statement = statement.where(*query._conditions(tables.tasks, checked), order < 10**6).order_by(order.desc())
+    (space,) = checked.namespaces or (None,)
+    statement = query._page(tables, checked, space, 10**6)
     with store.reading() as connection:
         plan = plan_of(connection, statement.limit(5).compile(connection))
     assert not re.search(r"TEMP B-TREE|\bSCAN\b|Seq Scan|Sort", plan), plan

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx2
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from tasker import PermanentError, StepTemplate, TaskDefinition, Tasker, Wait
@@ -14,6 +15,7 @@ from tasker.http.auth import hashed
 from tasker.http.server import Server
 from tasker.testing import FrozenClock
 from tasker.testing import app as new_app
+from tests import postgres
 
 ADDRESS = "http://127.0.0.1"
 SECRETIVE = {
@@ -91,6 +93,14 @@ def application(settings: Mapping[str, object] | None = None, **keywords: object
     return new_app(*definitions(), settings=settings or {}, clock=FrozenClock(), **keywords)
 
 
+@contextmanager
+def application_on(log: str) -> Iterator[Tasker]:
+    """Make an application on a kind of log: in memory, or on PostgreSQL."""
+    with ExitStack() as stack:
+        url = "memory://" if log == "memory" else stack.enter_context(postgres.database())
+        yield stack.enter_context(application(url=url))
+
+
 def client(app: Tasker, name: str | None = None, **keywords: object) -> TestClient:
     """Give a client on this machine, with the key of somebody."""
     headers = {} if name is None else {"Authorization": f"Bearer {key_of(name)}"}
@@ -130,6 +140,19 @@ def served(app: Tasker) -> Iterator[str]:
         thread.join(20)
         server.close()
         assert not thread.is_alive()
+
+
+def every_route(app: Tasker) -> list[Route]:
+    """Give every route that the application has: of the API, pages, files; a kind that is not known is a failure."""
+    found: list[Route] = []
+    waiting = list(app.asgi.routes)
+    while waiting:
+        one = waiting.pop(0)
+        inside = getattr(one, "original_router", None)
+        waiting += [] if inside is None else inside.routes
+        assert inside is not None or isinstance(one, Route), one
+        found += [] if inside is not None else [one]
+    return found
 
 
 def asked(url: str, path: str) -> httpx2.Response:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.http_kit import application, client, create, keys, problem
+from tests.integration.http_kit import application, application_on, client, create, keys, problem
 
 
-@pytest.fixture
-def app():
-    """Give an application."""
-    with application() as made:
+@pytest.fixture(params=["memory", "postgres"])
+def app(request):
+    """Give an application on each kind of log."""
+    with application_on(request.param) as made:
         yield made
+
+
+#: For what has nothing to do with the log.
+one_log = pytest.mark.parametrize("app", ["memory"], indirect=True)
 
 
 @pytest.fixture
@@ -37,6 +41,19 @@ def test_a_task_is_created_run_and_shown(app, http):
     assert shown["completed_at"] == "2026-01-01T00:00:00.000000Z"
 
 
+def test_the_ids_of_a_request_are_recorded(app, http):
+    """The trace that a request belongs to, and its own id, stand with the task that it made; rubbish is passed over."""
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {"traceparent": parent, "tracestate": "shop=1", "X-Request-ID": "r-7", "X-Correlation-ID": "c-7"}
+    made = http.post("/v1/tasks", json={"name": "order"}, headers=headers).json()
+    assert made["correlation_id"] == "c-7"
+    first = next(app.events(made["id"]))
+    assert dict(first.metadata) == {"traceparent": parent, "tracestate": "shop=1", "request_id": "r-7"}
+    shown = http.get(f"/v1/tasks/{made['id']}/events").json()["items"][0]
+    assert (shown["traceparent"], shown["correlationid"]) == (parent, "c-7")
+    assert http.post("/v1/tasks", json={"name": "order"}, headers={"traceparent": "x"}).status_code == 201
+
+
 def test_a_known_identity_answers_200_with_the_existing_task(http):
     """The same key is the same task, in the body as in the header; with another context it is a conflict."""
     first = create(http, context={"order_id": 1}, idempotency_key="k")
@@ -48,6 +65,7 @@ def test_a_known_identity_answers_200_with_the_existing_task(http):
     assert problem(both, 409)["field"] == "idempotency_key"
 
 
+@one_log
 @pytest.mark.parametrize(
     ("body", "status", "path"),
     [
@@ -73,6 +91,7 @@ def test_a_wrong_request_names_the_field_and_appends_nothing(app, http, body, st
     assert list(app.events()) == []
 
 
+@one_log
 def test_a_body_is_json_of_a_bounded_size(app, http):
     """Other media types are refused, so that no form of another site can write; and so is what is too long."""
     form = http.post("/v1/tasks", content=b'{"name": "order"}', headers={"Content-Type": "text/plain"})
@@ -236,6 +255,7 @@ def test_definitions_and_the_catalogue_are_shown(http):
     assert found[0]["schema"]["properties"]
 
 
+@one_log
 @pytest.mark.parametrize(
     ("accept", "kind", "begins"),
     [
@@ -270,33 +290,6 @@ def test_scopes_are_paused_and_resumed(app, http):
     assert http.get(f"/v1/tasks/{task['id']}").json()["status"] == "complete"
     assert "$.scope" in problem(http.post("/v1/control/pause", json={"scope": "some"}), 422)["problems"]
     assert "$.scope" in problem(http.post("/v1/control/pause", json={}), 422)["problems"]
-
-
-def test_workers_subscriptions_and_health_are_shown(app, http):
-    """The routes of the whole say who works, how far readers are, and how many tasks stand where."""
-    create(http, "failing")
-    app.run_until_idle()
-    assert http.get("/v1/workers").json()["items"][0]["slots"] == 16
-    assert http.get("/v1/subscriptions").json() == {"items": []}
-    assert http.get("/health/live").json() == {"status": "ok"}
-    ready = http.get("/health/ready").json()
-    assert ready["status"] == "ok"
-    assert {name for name, one in ready["checks"].items() if one["ok"]} == {"log", "projections", "subscriptions"}
-    status = http.get("/health/status").json()
-    assert (status["tasks"], status["steps"]) == ({"error": 1}, {"error": 1, "pending": 1})
-
-
-def test_a_check_that_fails_makes_the_process_unready_and_tells_no_secret(app, http):
-    """`ready` answers 503 with the name of the error alone: nobody has to say who they are to see it."""
-
-    def broken() -> None:
-        raise ConnectionError("kafka://user:secret@broker")
-
-    app.asgi.state.service.health.checks["broker"] = broken
-    answer = http.get("/health/ready")
-    assert answer.status_code == 503
-    assert answer.json()["checks"]["broker"]["error"] == "ConnectionError"
-    assert "secret" not in answer.text
 
 
 def test_analytics_count_and_measure_from_the_log(app, http):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import httpx2
 import pytest
@@ -71,6 +73,20 @@ def test_serve_refuses_a_public_address_without_keys(place):
     assert "Traceback" not in done.stderr
     wrong = run(place, "serve", "--host", "192.0.2.77")
     assert wrong.returncode == 1
+
+
+def test_the_doctor_makes_the_checks_of_health(place):
+    """`doctor` says of each check whether all is well, and ends with 1 where one has failed."""
+    assert run(place, "submit", "greet", "--context", '{"name": "you"}').returncode == 0
+    assert run(place, "tasks").returncode == 0
+    well = run(place, "doctor", "--json")
+    assert json.loads(well.stdout)["checks"] == {"log": "ok", "projections": "ok", "subscriptions": "ok"}
+    assert well.returncode == 0
+    with closing(sqlite3.connect(place / "t.db")) as log, log:
+        log.execute("UPDATE projection_generations_v1 SET failed_at = 1, error = 'a fault'")
+    broken = run(place, "doctor", "--json")
+    assert json.loads(broken.stdout)["checks"]["projections"] == "failed: TaskerError"
+    assert broken.returncode == 1
 
 
 def test_a_new_key_lets_in_who_has_it(place):

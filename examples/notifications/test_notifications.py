@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from app import FulfilOrder, Ship, order, shop
+from app import Charge, FulfilOrder, Ship, order, shop
 from stubs import MAIL, PAGERDUTY, SENTRY, SLACK
 
 from tasker import testing
@@ -47,6 +47,11 @@ def test_a_declined_card_wakes_somebody_until_it_is_resolved():
     assert issue["breadcrumbs"]["values"][0]["category"] == "task.created"
     assert "card declined" in services.sent[SLACK][0]["text"]
     assert services.sent[MAIL][0]["to"] == "customer13@shop.example"
+
+
+def test_a_card_need_not_be_named():
+    """What the schema does not ask for, no step needs: an order without a word about its card is charged."""
+    assert testing.run_step(Charge, context={"order_id": 7, "email": "c@shop.example"}).results == {"charge": "ch_7"}
 
 
 def test_an_address_goes_to_the_mail_service_alone():

@@ -1,4 +1,4 @@
-"""The command that writes JSON Schemas and the document of all events: schemas."""
+"""The command that writes JSON Schemas, the description of the topics and the document of all events: schemas."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasker.catalog.entry import CatalogEntry
+    from tasker.catalog.publish.asyncapi import Topic
+    from tasker.settings.sections import Kafka
 
 _SHOWN = 20  # lines of a difference
 
@@ -37,22 +39,26 @@ def schemas(
 ) -> int:
     """Write JSON Schemas of requests, definitions, events.
 
-    Those of the system's events and of the custom ones that definitions declare.
+    Those of the system's events and of the custom ones that definitions declare; also what stands on Kafka's topics.
     """
     with cli.described(definitions) as app:
-        wanted = published(app.catalog.all(), into, document)
+        wanted = published(app.catalog.all(), into, document, cli.settings().kafka)
     stale = _stale(into, wanted)
     return _check(cli, wanted, stale) if check else _write(cli, wanted, stale)
 
 
-def published(entries: list[CatalogEntry], into: Path, document: Path | None) -> dict[Path, str]:
+def published(
+    entries: list[CatalogEntry], into: Path, document: Path | None, kafka: Kafka | None = None
+) -> dict[Path, str]:
     """Give every file and its text.
 
     Args:
         entries: The catalogue.
         into: The folder of the schemas.
         document: The page about all events, or None for none.
+        kafka: The topics as the settings name them; None for the defaults.
     """
+    from tasker.catalog.publish.asyncapi import ASYNCAPI, asyncapi
     from tasker.catalog.publish.document import document as page
     from tasker.catalog.publish.files import schema_files
     from tasker.catalog.publish.request import Bounds, task_request
@@ -60,10 +66,22 @@ def published(entries: list[CatalogEntry], into: Path, document: Path | None) ->
 
     request = task_request(Bounds(word=LONGEST_WORD, key=LONGEST_KEY, priority=HIGHEST_PRIORITY))
     files = {into / name: text for name, text in schema_files(entries, request).items()}
+    files[into / ASYNCAPI] = asyncapi(entries, *_topics(kafka))
     if document is not None:
         there = Path(os.path.relpath(into, document.parent)).as_posix()
         files[document] = page(entries, there)
     return files
+
+
+def _topics(kafka: Kafka | None) -> tuple[list[Topic], str]:
+    """Give the topics, and the group of the workers."""
+    from tasker.catalog.publish.asyncapi import Topic
+    from tasker.kafka.topics import wanted
+    from tasker.settings.sections import Kafka
+
+    asked = kafka or Kafka()
+    topics = [Topic(one.role, one.name, one.partitions, asked.replication, one.config) for one in wanted(asked)]
+    return topics, asked.group
 
 
 def _stale(into: Path, wanted: Mapping[Path, str]) -> list[Path]:

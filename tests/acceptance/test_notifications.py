@@ -15,21 +15,29 @@ from pathlib import Path
 
 import pytest
 
+import tasker
+from tests import postgres
+from tests.acceptance.over_kafka import PATIENCE, ended, made_of, own_topics
 from tests.integration.cli_kit import Process, own_environment, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples/notifications"
+FEW = {"TASKER_LEASES__HEARTBEAT": "0.5", "TASKER_LEASES__TIMEOUT": "5"}
+"""Seconds after which a killed worker's place is free: few."""
 MAIL, SLACK, PAGERDUTY, SENTRY = ALL = ("mail", "slack", "pagerduty", "sentry")
 
 
 class Shop:
     """A copy of the example's folder, its services, and commands that are called in it."""
 
-    def __init__(self, folder: Path, services: object) -> None:
-        """Take the folder and the services."""
+    runs = ("worker",)
+    """The command that runs tasks."""
+
+    def __init__(self, folder: Path, services: object, variables: dict[str, str]) -> None:
+        """Take the folder, the services, and settings beside those of the folder."""
         self.folder, self.services = folder, services
         path = os.pathsep.join((own_environment()["PYTHONPATH"], str(ROOT / "subscribers")))
-        self.environment = own_environment() | services.variables | {"PYTHONPATH": path}
+        self.environment = own_environment() | services.variables | {"PYTHONPATH": path} | variables
 
     @contextmanager
     def worker(self, name: str) -> Iterator[Process]:
@@ -37,7 +45,7 @@ class Shop:
         out, err = self.folder / f"{name}.out", self.folder / f"{name}.err"
         with out.open("wb") as out_file, err.open("wb") as err_file:
             child = subprocess.Popen(
-                [sys.executable, "-m", "tasker", "worker"],
+                [sys.executable, "-m", "tasker", *self.runs],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -46,7 +54,7 @@ class Shop:
             )
         process = Process(child, out, err)
         try:
-            process.until(lambda: "runs on" in process.out)
+            process.until(lambda: "runs on" in process.out, seconds=PATIENCE)
             yield process
         finally:
             child.kill()
@@ -77,16 +85,38 @@ class Shop:
         return list(self.services.sent[service])
 
 
-@pytest.fixture
-def shop(tmp_path):
-    """Give a copy of the example with its services."""
+class ShopOverKafka(Shop):
+    """The same on PostgreSQL, with orders that come through a broker."""
+
+    runs = ("kafka", "worker")
+
+    def order(self, order_id: int, card: str = "good") -> str:
+        """Ask for an order, and give the id of its task once it has ended."""
+        context = json.dumps({"order_id": order_id, "email": f"c{order_id}@shop.example", "card": card})
+        own = json.dumps({"correlation_id": f"order-{order_id}"})
+        self.tasker("kafka", "publish", "fulfil_order", "--context", context, "--options", own)
+        with tasker.Tasker(self.environment["TASKER_URL"], settings={}) as log:
+            task = ended(log, made_of(log, f"order-{order_id}"))
+            assert task.status == ("complete" if card == "good" else "error")
+            return task.id
+
+
+@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.slow)])
+def shop(request, tmp_path):
+    """Give a copy of the example with its services, on one machine or behind a broker."""
     folder = tmp_path / "notifications"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", "*.db*"))
     spec = importlib.util.spec_from_file_location("notifications_stubs", EXAMPLE / "stubs.py")
     stubs = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(stubs)
     with stubs.Services() as services:
-        yield Shop(folder, services)
+        if request.param == "sqlite":
+            yield Shop(folder, services, {})
+            return
+        with postgres.database() as url:
+            made = ShopOverKafka(folder, services, own_topics(url) | FEW)
+            made.tasker("kafka", "topics")
+            yield made
 
 
 def test_a_worker_tells_all_services(shop):
@@ -94,11 +124,11 @@ def test_a_worker_tells_all_services(shop):
     with shop.worker("worker") as worker:
         shop.order(7)
         lost = shop.order(13, card="declined")
-        wait_for(lambda: all(shop.sent(service) for service in ALL))
-        wait_for(lambda: len(shop.sent(PAGERDUTY)) == 2)
+        wait_for(lambda: all(shop.sent(service) for service in ALL), seconds=PATIENCE)
+        wait_for(lambda: len(shop.sent(PAGERDUTY)) == 2, seconds=PATIENCE)
         shop.tasker("resolve", lost, "--reason", "paid in cash", "--actor", "ann")
-        wait_for(lambda: len(shop.sent(PAGERDUTY)) == 3)
-        assert worker.stop() == 0
+        wait_for(lambda: len(shop.sent(PAGERDUTY)) == 3, seconds=PATIENCE)
+        assert worker.stop(seconds=PATIENCE) == 0
     assert [one["text"] for one in shop.sent(MAIL)] == [
         "your order is on its way in 2 parcels",
         "we could not take your order; please look at your card",
@@ -110,7 +140,13 @@ def test_a_worker_tells_all_services(shop):
     assert "order.fulfilled" in worker.err
     assert "c7@shop.example" not in worker.err + worker.out
     listed = shop.tasker("subscriptions", "list")
-    assert {one["name"] for one in listed} == {"customer_mail", "team_channel", "pagerduty", "sentry", "log"}
+    assert {one["name"] for one in listed} - {"relay"} == {
+        "customer_mail",
+        "team_channel",
+        "pagerduty",
+        "sentry",
+        "log",
+    }
     assert {one["state"] for one in listed} == {"active"}
 
 
@@ -119,12 +155,12 @@ def test_a_killed_worker_loses_no_message(shop):
     shop.services.busy[SLACK] = 1
     with shop.worker("first") as first:
         shop.order(7)
-        wait_for(lambda: shop.services.busy[SLACK] == 0)
-        wait_for(lambda: len(shop.sent(MAIL)) == 1)
+        wait_for(lambda: shop.services.busy[SLACK] == 0, seconds=PATIENCE)
+        wait_for(lambda: len(shop.sent(MAIL)) == 1, seconds=PATIENCE)
         first.stop(signal.SIGKILL)
     assert not shop.sent(SLACK)
     with shop.worker("second") as second:
         wait_for(lambda: len(shop.sent(SLACK)) == 1, seconds=60)
-        second.stop()
+        second.stop(seconds=PATIENCE)
     assert [one["text"] for one in shop.sent(SLACK)] == ["order 7 is fulfilled"]
     assert len(set(shop.services.keys[MAIL])) == 1

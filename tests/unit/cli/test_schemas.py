@@ -41,7 +41,7 @@ def test_it_writes_once(call, tmp_path):
     assert (code, "wrote schemas/task-request.json" in out) == (0, True)
     page = (tmp_path / "docs/EVENTS.md").read_text("utf-8")
     assert "(../schemas/task.created.v1.json)" in page
-    for file in (tmp_path / "schemas").iterdir():
+    for file in (tmp_path / "schemas").glob("*.json"):
         assert json.loads(file.read_text("utf-8"))["$comment"] == NOTE
     assert call("--document", "docs/EVENTS.md")[1].endswith(" files, 0 written, 0 deleted\n")
     assert call("--check", "--document", "docs/EVENTS.md")[0] == 0

@@ -1,4 +1,4 @@
-"""What users' tests need: a clock that stands still, an application in memory, given/when/then, one step alone.
+"""What users' tests need: a still clock, an application in memory, given/when/then, one step or one event alone.
 
 It imports no test runner. Event and command classes of the domain are at hand under their own names.
 """
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tasker.app.tasker import DEFAULT_CONCURRENCY, Tasker
+from tasker.catalog.sample import sample
 from tasker.clock import SystemClock, micros
 from tasker.definitions.declare import definition_of
 from tasker.definitions.resolve import resolve
@@ -38,6 +39,7 @@ from tasker.handlers.views import Task
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tasker.catalog.catalog import Catalog
     from tasker.clock import Clock, IdSource
     from tasker.codec.recorded import RecordedEvent
     from tasker.domain.commands import TaskCommand
@@ -149,6 +151,27 @@ class When:
 def given(definition: object, *history: TaskStreamEvent) -> Given:
     """Begin a given/when/then test of the rules with a definition and what has happened so far."""
     return Given(definition, history)
+
+
+def event(
+    type: str, body: Mapping[str, object] | None = None, *, catalog: Catalog | None = None, **envelope: object
+) -> RecordedEvent:
+    """Make a recorded event for the test of a subscriber, without a log: `subscriber.deliver(event("task.failed"))`.
+
+    Args:
+        type: A system event such as `task.failed`, or one of your own.
+        body: Of a system event the fields that matter, such as `{"error_message": "card declined"}`, the others are
+            those of the catalogue's example; of an event of your own all of it.
+        catalog: Where events of your own are declared, `app.catalog`; without it their bodies are not checked.
+        **envelope: Fields of the envelope: position, stream_id, version, event_id, time, namespace, task_name, step,
+            attempt, actor, correlation_id, causation_id, metadata. By default each event has a position, a version
+            and an event_id of its own, all are of one task, and the rest is that of the example.
+
+    Raises:
+        InvalidRequest: There is no such event, a field is not known or has a wrong value, the body breaks the schema,
+            or envelope and body say different things.
+    """
+    return sample(type, body, envelope, catalog)
 
 
 class PublishedEvent(NamedTuple):
@@ -289,6 +312,7 @@ __all__ = [  # noqa: PLE0604 - the names of the classes are texts
     "StepOutcome",
     "When",
     "app",
+    "event",
     "given",
     "run_step",
     *_CLASSES,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from tasker import BaseSubscriber
 from tasker_subscribers.event import envelope
-from tasker_subscribers.options import TIMEOUT, Options, globs
+from tasker_subscribers.options import PHASES, TIMEOUT, Options, globs
 from tasker_subscribers.texts import Template, clean, shown
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ class RemoteSubscriber(ReadySubscriber):
         """
         super().__init__(options)
         self._timeout = options.seconds("timeout", TIMEOUT)
+        if self._timeout > TIMEOUT:  # else a delivery would count as hanging while its request still may be answered
+            self.delivery_timeout = max(self.delivery_timeout, PHASES * self._timeout)
         address = options.text("task_url")
         self._task_url = None if address is None else Template(options, "task_url", address)
         if address is not None and self._task_url is not None:

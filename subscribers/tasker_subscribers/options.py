@@ -11,7 +11,8 @@ from tasker.errors import InvalidDefinition, near
 from tasker_subscribers.secret import Secret
 
 TIMEOUT = 10.0  # seconds
-LONGEST_TIMEOUT = 60.0  # seconds; subscriptions of a process take turns, and one that waits lets all others wait
+LONGEST_TIMEOUT = 60.0  # seconds; a subscription delivers one event at a time, and all behind it wait as long
+PHASES = 6  # of a request, generously: a place among the connections, connecting, sending, two for the answer, the rest
 
 
 class BaseConfig(TypedDict, total=False):
@@ -90,7 +91,7 @@ class Options:
         value = self._config.get(key, default)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LONGEST_TIMEOUT:
             return float(value)
-        bound = f"above 0 and at most {LONGEST_TIMEOUT:g}, for other subscriptions wait as long"
+        bound = f"above 0 and at most {LONGEST_TIMEOUT:g}, for all later events wait as long"
         raise self.wrong(key, f"expected for {key} seconds {bound}; found {value!r}")
 
     def flag(self, key: str, *, default: bool) -> bool:

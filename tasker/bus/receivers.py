@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blinker import Signal
 
+from tasker.catalog.catalog import check_selecting
 from tasker.catalog.patterns import Patterns
 from tasker.codec.recorded import RecordedEvent
 from tasker.codec.registry import supported
@@ -61,12 +62,14 @@ class Receivers:
         """Connect a function; give what disconnects it, which is safe to repeat.
 
         Raises:
-            InvalidRequest: A pattern is no glob, or what should be called cannot be.
+            InvalidRequest: A pattern is no glob or can select no event, or what should be called cannot be.
         """
         if not callable(function):
             msg = f"bus.on: expected a function of one event, found a value of type {type(function).__qualname__}"
             raise InvalidRequest(msg)
-        receiver = Receiver(patterns if isinstance(patterns, Patterns) else Patterns(patterns), function)
+        wanted = patterns if isinstance(patterns, Patterns) else Patterns(patterns)
+        check_selecting(wanted)
+        receiver = Receiver(wanted, function)
         with self._changing:
             self._signal.connect(receiver, weak=False)
             self._changed()

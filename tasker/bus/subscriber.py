@@ -7,6 +7,7 @@ from functools import lru_cache
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tasker.catalog.catalog import check_selecting
 from tasker.catalog.patterns import Patterns
 from tasker.codec.recorded import RecordedEvent
 from tasker.errors import InvalidRequest
@@ -102,7 +103,8 @@ def checked(subscriber: object, patterns: str | Iterable[str] | None = None) -> 
         patterns: Globs in place of its own `subscribe_to`.
 
     Raises:
-        InvalidRequest: It is no subscriber, a method of it is async, its timeout is no number, or it names no events.
+        InvalidRequest: It is no subscriber, a method of it is async, its timeout is no number, or it names no events or
+            such as there cannot be.
     """
     if not isinstance(subscriber, BaseSubscriber):
         hint = "; call the class, to give an instance" if isinstance(subscriber, type) else ""
@@ -116,7 +118,9 @@ def checked(subscriber: object, patterns: str | Iterable[str] | None = None) -> 
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         msg = f"{kind.__qualname__}.delivery_timeout: expected seconds, a number above 0, found {seconds!r}"
         raise InvalidRequest(msg)
-    return Patterns(subscriber.subscribe_to if patterns is None else patterns)
+    found = Patterns(subscriber.subscribe_to if patterns is None else patterns)
+    check_selecting(found)
+    return found
 
 
 def close_quietly(subscriber: BaseSubscriber) -> None:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from tasker.catalog import system_steps, system_tasks
 from tasker.catalog.entry import CUSTOM, CatalogEntry, Json, JsonObject
+from tasker.catalog.patterns import GLOB, Patterns
 from tasker.catalog.schema import Schema
 from tasker.catalog.story import examples
 from tasker.codec.jsonbytes import dumps, loads
+from tasker.codec.registry import SYSTEM_TYPES
 from tasker.domain.declared import RESERVED_WORDS
 from tasker.errors import InvalidDefinition, InvalidRequest, near
 from tasker.instrument import count, logger
@@ -169,6 +171,27 @@ class Catalog:
             count("tasker.undeclared_event", event=name)
             text = "event %s was published, but never declared; it is recorded without a check of its body"
             logger("catalog").warning(text, name, extra={"event": name})
+
+
+def check_selecting(patterns: Patterns) -> None:
+    """Refuse a glob that can select no event: nobody would ever notice that it is misspelt.
+
+    Raises:
+        InvalidRequest: A name is none of the system's, though its first word is, or no event can have it; near names
+            are offered.
+    """
+    names = {kind.name for kind in SYSTEM_TYPES.values()}
+    for glob in patterns.globs:
+        first, dot, _ = glob.partition(".")
+        if any(map(Patterns(glob).matches, names)):
+            continue
+        if dot and first in RESERVED:
+            msg = f"expected an event that there is, found {glob!r}: names in {first!r} are the system's own"
+            raise InvalidRequest(f"event patterns: {msg}.{near(glob, names)} `tasker catalog` lists them")
+        if GLOB.isdisjoint(glob) and _wrong_name(glob):
+            name = f"two or more words of a-z, 0-9 and _ in lower case with dots between, of at most {LONGEST_NAME}"
+            msg = f"expected a name such as 'order.fulfilled' ({name} characters) or a glob such as 'order.*'"
+            raise InvalidRequest(f"event patterns: {msg}, found {glob!r}")
 
 
 @cache

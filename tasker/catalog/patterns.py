@@ -11,6 +11,9 @@ from tasker.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+GLOB = frozenset("*?[]!")
+"""What no name has: signs by which a glob selects several."""
+
 _REMEMBERED = 10_000
 _FORM = re.compile(r"[A-Za-z0-9_.*?\[\]!$-]+")
 

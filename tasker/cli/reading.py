@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,8 @@ from tasker.cli import DONE
 from tasker.cli.common import At, Cli, Folders, TaskId, command, parse_at, parse_json, parse_time
 
 if TYPE_CHECKING:
+    from tasker.app.tasker import Tasker
+    from tasker.catalog.entry import CatalogEntry
     from tasker.cli.output import Output
     from tasker.codec.recorded import RecordedEvent
     from tasker.handlers.views import Step, Task
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _POLL = 0.2  # seconds between two looks at the log for --follow
 _PAGE = 1000
 _LISTED = ("id", "name", "status", "percent", "health", "created", "reason")
+_ENTRIES = ("name", "category", "declared", "description")
 _STEPS = ("step", "status", "attempts", "waits_for", "ended", "results")
 
 
@@ -222,17 +224,46 @@ def catalog(
 ) -> int:
     """List the events that exist.
 
-    Those of the system, and the custom ones that definitions declare.
+    Those of the system, the custom ones that definitions declare, and those that the log holds though nobody does.
     """
     with cli.described(definitions) as app:
+        _observe(cli, app)
         entries = app.catalog.search(text) if text else app.catalog.all()
-        rows: list[Mapping[str, object]] = [
-            {"name": one.name, "category": one.category, "description": one.description, "emitted_by": one.emitted_by}
-            for one in entries
-        ]
-        full = [
-            {**row, "schema": one.schema, "example": one.example, "declared": one.declared}
-            for row, one in zip(rows, entries, strict=True)
-        ]
-    cli.out.table(("name", "category", "description"), rows, full)
+    cli.out.table(_ENTRIES, [_entry_row(one) for one in entries], [_entry(one) for one in entries])
     return DONE
+
+
+def _observe(cli: Cli, app: Tasker) -> None:
+    """List the names that the log knows; one that cannot be read is said to be left out, and hides nothing else."""
+    from tasker.codec.registry import FIRST_CUSTOM_CODE
+    from tasker.errors import TaskerError
+    from tasker.log.open import open_store
+
+    try:
+        store = open_store(cli.settings().url, check_only=True)
+    except TaskerError as error:
+        cli.out.warn(f"Without names that only the log knows: {error}")
+        return
+    try:
+        for code, name in store.archive.event_types():
+            if code >= FIRST_CUSTOM_CODE:
+                app.catalog.observe(name)
+    finally:
+        store.close()
+
+
+def _entry_row(one: CatalogEntry) -> dict[str, object]:
+    declared = "yes" if one.declared else "no"
+    return {"name": one.name, "category": one.category, "declared": declared, "description": one.description}
+
+
+def _entry(one: CatalogEntry) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "category": one.category,
+        "description": one.description,
+        "emitted_by": one.emitted_by,
+        "schema": one.schema,
+        "example": one.example,
+        "declared": one.declared,
+    }

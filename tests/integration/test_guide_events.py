@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tasker.app.tasker import Tasker
+from tasker.cli import run
+from tasker.cli.loading import load, subscribe
+from tasker.settings import Settings
 from tests.integration.cli_kit import own_environment
 from tests.integration.test_docs import Block, blocks, is_file
 
@@ -32,6 +37,7 @@ with Tasker("memory://", settings={}) as app:
     load(app, settings, ())
     print(*subscribe(app, settings), sep="\\n")
 """
+OWN = ("orders", "notify", "warehouse")  # modules of the page
 
 
 @pytest.fixture
@@ -64,14 +70,58 @@ def listing(block: Block) -> list[dict]:
     return (yaml.safe_load(block.body) or {}).get("subscribers", []) if block.language == "yaml" else []
 
 
-def test_its_commands_run(folder):
-    """Every line of a console block that calls the command succeeds, in the folder of the page's files."""
-    lines = [line for block in blocks(PAGE) if block.language == "console" for line in block.body.splitlines()]
-    assert lines
-    for line in lines:
-        assert line.startswith("$ tasker "), line
-        assert called(folder, "-m", "tasker", *shlex.split(line)[2:]), line
+@pytest.fixture
+def tasker(folder, monkeypatch, capsys):
+    """Give what calls the command in the folder, without settings from outside; it must succeed, and say something."""
+    for name in [name for name in os.environ if name.startswith("TASKER_") and name != "TASKER_NATIVE"]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+
+    def call(line: str) -> str:
+        capsys.readouterr()
+        code = run(shlex.split(line)[2:])
+        out, err = capsys.readouterr()
+        assert (code, out != "") == (0, True), line + err
+        return out
+
+    without_own_modules()
+    yield call
+    without_own_modules()
+
+
+def without_own_modules() -> None:
+    """Forget the modules of the page."""
+    for name in OWN:
+        sys.modules.pop(name, None)
+
+
+def worked() -> int:
+    """Do what a worker does that stops as soon as there is nothing to do; give how much the warehouse has parked."""
+    settings = Settings.load()
+    with Tasker(settings=settings) as app:
+        load(app, settings, ())
+        subscribe(app, settings)
+        app.run_until_idle()
+        return len(app.subscriptions.parked("warehouse"))
+
+
+def test_its_commands_run(tasker, folder):
+    """Every line of a console block succeeds, in the folder of the page's files, where a worker has run before it."""
+    said: dict[str, str] = {}
+    parked = []
+    for block in (block for block in blocks(PAGE) if block.language == "console"):
+        parked.append(worked())
+        for line in block.body.splitlines():
+            assert line.startswith("$ tasker "), line
+            said[line] = tasker(line)
     assert (folder / "api/order.fulfilled.v1.json").is_file()
+    assert parked == [0, 1, 1]
+    assert "PermanentError: no such shelf" in said["$ tasker subscriptions parked warehouse"]
+    assert "retried" in said["$ tasker subscriptions parked retry warehouse --all"]
+    assert said["$ tasker subscriptions redeliver failures --from 1 --dry-run"] == "0 would be sent, 0 failed\n"
+    assert said["$ tasker subscriptions redeliver notify --from 1 --to 100"].endswith("1 sent, 0 failed\n")
+    assert "discarded" in said["$ tasker subscriptions parked discard warehouse --all"]
 
 
 def test_its_settings_can_be_loaded(folder):

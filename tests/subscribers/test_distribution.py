@@ -90,7 +90,7 @@ def test_the_metadata():
     project = tomllib.loads((FOLDER / "pyproject.toml").read_text("utf-8"))
     root = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     extras = project["project"]["optional-dependencies"]
-    assert set(extras) == {"slack", "sentry", "all"}
+    assert set(extras) == {"slack", "pagerduty", "sentry", "all"}
     assert project["project"]["dependencies"][0].startswith(root["project"]["name"])
     assert project["project"]["requires-python"] == root["project"]["requires-python"]
     assert (FOLDER / "tasker_subscribers/py.typed").is_file()

@@ -84,6 +84,22 @@ def test_wrong_values(config, found):
     assert KEY[:-2] not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize(("timeout", "least"), [(1, 60), (10, 60), (11, 66), (60, 360)])
+def test_a_long_timeout_is_no_hanging_delivery(name, timeout, least):
+    """A delivery counts as hanging only after all phases of its request could have run into the timeout."""
+    assert SERVICES[name].make(WHERE, timeout=timeout).delivery_timeout == least
+
+
+def test_a_class_may_wait_longer():
+    """What a derived class says stands, unless its timeout needs more."""
+
+    class Patient(PagerDutySubscriber):
+        delivery_timeout = 90.0
+
+    assert [Patient(routing_key=KEY, timeout=seconds).delivery_timeout for seconds in (10, 12, 20)] == [90, 90, 120]
+
+
 @pytest.mark.parametrize(
     "dsn", ["nonsense", "https://host/1", "https://key@host/", "https://key@host/shop", "ftp://k@h/1"]
 )

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import typer
 
 from tasker.cli.new.names import parts
-from tasker.errors import InvalidRequest, near
+from tasker.errors import InvalidRequest
 
-_GLOB = frozenset("*?[]!")
-_SAMPLE = frozenset(
-    {
-        *("task.created", "task.started", "task.completed", "task.failed"),
-        *("step.started", "step.completed", "step.failed"),
-    }
-)
+_CHOICE = re.compile(r"\[!?(.)[^\]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +20,10 @@ class Taken:
 
     Attributes:
         all: Names and globs, each once, in the order in which they were given.
-        own: The names that are no events of the system.
         globs: Those that select several names.
     """
 
     all: tuple[str, ...]
-    own: tuple[str, ...]
     globs: tuple[str, ...]
 
     @property
@@ -43,11 +36,10 @@ class Taken:
         return found
 
     @property
-    def in_sample(self) -> bool:
-        """Tell whether a task that completes and one that fails bring any of them."""
-        from tasker.catalog.patterns import Patterns
-
-        return any(map(Patterns(self.all).matches, {*_SAMPLE, *self.own}))
+    def samples(self) -> tuple[str, ...]:
+        """Give names of events that it takes: those that are named, and for each glob one that it selects."""
+        found = (_sample(name) if name in self.globs else name for name in self.all)
+        return tuple(dict.fromkeys(name for name in found if name is not None))
 
 
 def read_events(texts: Iterable[str]) -> Taken:
@@ -56,36 +48,39 @@ def read_events(texts: Iterable[str]) -> Taken:
     Raises:
         BadParameter: One can never match an event; near names are offered.
     """
-    from tasker.catalog.catalog import system_entries
+    from tasker.catalog.patterns import GLOB
 
-    known = system_entries()
     names = tuple(dict.fromkeys(parts(texts, "events")))
     for name in names:
-        _check(name, known)
-    globs = tuple(name for name in names if not _GLOB.isdisjoint(name))
-    own = tuple(name for name in names if name not in known and name not in globs)
-    return Taken(names, own, globs)
+        _check(name)
+    globs = tuple(name for name in names if not GLOB.isdisjoint(name))
+    return Taken(names, globs)
 
 
-def _check(name: str, known: Iterable[str]) -> None:
-    """Refuse what can never match an event."""
-    try:
-        _checked(name, known)
-    except InvalidRequest as error:
-        msg = f"events: {error}"
-        raise typer.BadParameter(msg) from error
-
-
-def _checked(name: str, known: Iterable[str]) -> None:
-    from tasker.catalog.catalog import RESERVED
+def _sample(glob: str) -> str | None:
+    """Give an event that a glob selects, of the system or a possible one of one's own; None where none is at hand."""
+    from tasker.catalog.catalog import system_entries
     from tasker.catalog.patterns import Patterns
     from tasker.handlers.publishing import check_event_name
 
-    first, dot, _ = name.partition(".")
-    if any(map(Patterns(name).matches, known)):
-        return
-    if first in RESERVED and dot:
-        msg = f"expected an event that there is, found {name!r}: names in {first!r} are the system's own"
-        raise InvalidRequest(f"{msg}.{near(name, known)} `tasker catalog` lists them")
-    if _GLOB.isdisjoint(name):
-        check_event_name(name)
+    matches = Patterns(glob).matches
+    for name in filter(matches, sorted(system_entries())):
+        return name
+    made = _CHOICE.sub(r"\1", glob).replace("*", "happened").replace("?", "x")
+    try:
+        check_event_name(made)
+    except InvalidRequest:
+        return None
+    return made if matches(made) else None
+
+
+def _check(name: str) -> None:
+    """Refuse what can never match an event."""
+    from tasker.catalog.catalog import check_selecting
+    from tasker.catalog.patterns import Patterns
+
+    try:
+        check_selecting(Patterns(name))
+    except InvalidRequest as error:
+        msg = f"events: {error}"
+        raise typer.BadParameter(msg) from error

@@ -146,7 +146,7 @@ def project_files(name: str, url: str) -> list[File]:
         File(root / ".gitignore", _GITIGNORE),
         File(root / "tasker.yaml", _SETTINGS.format(url=scalar(url), app=APP) + listed),
         *task.task_files(FIRST_TASK, root),
-        *subscriber.subscriber_files(FIRST_SUBSCRIBER, Taken(_EVENTS, (), ()), root),
+        *subscriber.subscriber_files(FIRST_SUBSCRIBER, Taken(_EVENTS, ()), root),
         *_common(root),
     ]
 

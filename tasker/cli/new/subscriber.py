@@ -20,8 +20,7 @@ import logging
 
 from tasker import BaseSubscriber
 
-# A worker shows the lines of loggers whose names begin with `tasker`.
-logger = logging.getLogger("tasker.{name}")
+logger = logging.getLogger(__name__)
 
 
 class {camel}(BaseSubscriber):
@@ -49,14 +48,18 @@ _TELL = '''
         """Say what happened; the place for a call of your service."""
         logger.info("%s of task %s: %s", event.type, event.stream_id, detail)
 '''
-_TEST_HEAD = '''\
+_TEST = '''\
 """What must be true of {camel}."""
 
-{logging}import pytest
-{tasker}
+import logging
+
+import pytest
+from tasker import testing
+
 {import_}
 
 {constants}
+LOGGER = {camel}.__module__
 
 
 @pytest.fixture
@@ -68,47 +71,18 @@ def subscriber():
 def test_it_names_its_events(subscriber):
     """It is told of these events and of no others."""
     assert tuple(subscriber.subscribe_to) == EVENTS
-'''
-_TASKER = """\
-from tasker import PermanentError, StepTemplate, TaskDefinition, testing
-"""
-_TEST_METHODS = '''
-
-@pytest.mark.parametrize("name", {named})
-def test_an_event_has_its_method(subscriber, name):
-    """The dots of an event are underscores in the name of its method."""
-    assert callable(getattr(subscriber, "handle_" + name.replace(".", "_")))
-'''
-_WORK = '''
-
-def work(task, sequence, step):
-    """{does}."""
-{publish}    if task.context["fails"]:
-        raise PermanentError("out of order")
 
 
-SAMPLE = TaskDefinition(
-    name="sample",
-    step_templates=[StepTemplate(name="work", handler_class=work)],
-)
-'''
-_PUBLISH = """\
-    for name in OWN:
-        step.publish(name, {"id": 7}, always=True)
-"""
-_TEST_DELIVERY = '''
-
-def test_it_is_told_of_what_happens(subscriber, caplog):
-    """What a task brings that completes, and one that fails, arrives in order."""
+@pytest.mark.parametrize("name", {samples})
+def test_it_takes_an_event(subscriber, caplog, name):
+    """What happened is said, with the task."""
     caplog.set_level(logging.INFO)
-    with testing.app(SAMPLE) as app:
-        app.subscribe(subscriber)
-        app.submit(name="sample", context={"fails": False})
-        app.submit(name="sample", context={"fails": True})
-        app.run_until_idle()
-        wanted = [event.type for event in app.events(types=EVENTS)]
+    event = testing.event(name)
+    assert subscriber.deliver(event)
     lines = [one.getMessage() for one in caplog.records if one.name == LOGGER]
-    assert [line.partition(" ")[0] for line in lines] == wanted != []
+    assert [line.partition(": ")[0] for line in lines] == [
+        f"{{event.type}} of task {{event.stream_id}}"
+    ]
 '''
 _KEYS = {"task": "status", "step": "step_name", "control": "scope"}
 _FAILED = frozenset({"task.failed", "step.failed"})
@@ -156,32 +130,13 @@ def _key(event: str) -> str:
 
 
 def _tests(name: Name, taken: Taken) -> str:
-    module = f"{FOLDER}.{name.snake}_{SUFFIX}"
-    parts = [
-        _TEST_HEAD.format(
-            camel=_class(name),
-            logging="import logging\n\n" if taken.in_sample else "",
-            tasker=_TASKER if taken.in_sample else "",
-            import_=imported(module, _class(name)),
-            constants=_constants(name, taken),
-        )
-    ]
-    if taken.methods:
-        parts.append(_TEST_METHODS.format(named="NAMED" if taken.globs else "EVENTS"))
-    if taken.in_sample:
-        does = "Publish the events of this project, then end as asked" if taken.own else "End as asked"
-        parts += [_WORK.format(does=does, publish=_PUBLISH if taken.own else ""), _TEST_DELIVERY]
-    return "".join(parts)
-
-
-def _constants(name: Name, taken: Taken) -> str:
-    """Write what the tests compare with."""
-    lines = [texts("EVENTS = ", taken.all, brackets="()")]
-    if taken.globs and taken.methods:
-        named = [name for name in taken.all if name not in taken.globs]
-        lines.append(texts("NAMED = ", named, brackets="()"))
-    if taken.own:
-        lines.append(texts("OWN = ", taken.own, brackets="()"))
-    if taken.in_sample:
-        lines.append(f'LOGGER = "tasker.{name.snake}"')
-    return "\n".join(lines)
+    samples = taken.samples
+    constants = [texts("EVENTS = ", taken.all, brackets="()")]
+    if samples != taken.all:
+        constants.append(texts("SAMPLES = ", samples, brackets="()"))
+    return _TEST.format(
+        camel=_class(name),
+        import_=imported(f"{FOLDER}.{name.snake}_{SUFFIX}", _class(name)),
+        constants="\n".join(constants),
+        samples="EVENTS" if samples == taken.all else "SAMPLES",
+    )

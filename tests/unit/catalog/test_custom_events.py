@@ -55,6 +55,16 @@ def test_they_are_declared_in_yaml(tmp_path):
         assert [one.name for one in app.catalog.search("MONEY")] == ["order.paid"]
 
 
+def test_another_schema_in_a_file_is_refused_with_the_file(tmp_path):
+    """What is wrong only beside what is registered already names the file, too."""
+    (tmp_path / "plan.yaml").write_text(YAML)
+    with memory_app() as app:
+        app.catalog.register("order.paid", schema={"type": "array"})
+        with pytest.raises(InvalidDefinition, match="with another schema already") as refused:
+            app.load_definitions(tmp_path)
+        assert refused.value.where == str(tmp_path / "plan.yaml")
+
+
 def test_a_body_is_checked_at_the_call():
     """A body that breaks the schema raises at `publish`, where the handler can see it; nothing of it is recorded."""
     seen = []

@@ -31,8 +31,17 @@ CACHE = ROOT / ".kafka"
 ADVICE = "no Kafka broker: install Java 17 or newer and Maven, or set TASKER_TEST_KAFKA to HOST:PORT of a broker"
 JAVA = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
+USER = "tasker"
+SASL = {"protocol": "SASL_PLAINTEXT", "mechanism": "PLAIN"}
+_LOGIN = """
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
+  username="{user}" password="{password}" user_{user}="{password}";
+"""
+
 _CLUSTER = "tasker-kafka-test00000"  # 22 characters of base64url
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 _DOWNLOAD_SECONDS = 300.0
 _LOOK_SECONDS = 0.05
@@ -70,13 +79,15 @@ def jars() -> Path:
 class Broker:
     """One broker, its own controller, on free ports of 127.0.0.1, with its data in a folder."""
 
-    def __init__(self, folder: Path | None = None, *, port: int = 0) -> None:
+    def __init__(self, folder: Path | None = None, *, port: int = 0, password: str | None = None) -> None:
         """Format the data and start.
 
         Args:
             folder: Where data and log lie, and stay; None for a temporary folder.
             port: Where clients connect; 0 for a free one.
+            password: Of the user `tasker`, whom alone it lets in; None for a broker that lets everybody in.
         """
+        self.security = {} if password is None else {**SASL, "username": USER, "password": password}
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="tasker-kafka-")) if folder is None else folder
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +123,7 @@ class Broker:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        _await(self.bootstrap, self.pid, self.folder / "log")
+        _await(self.bootstrap, self.pid, self.folder / "log", self.security)
 
     def stop(self, how: str = "TERM") -> None:
         """Stop it: by TERM in order, by KILL as if its machine had lost power; safe to repeat."""
@@ -149,6 +160,11 @@ class Broker:
             noted.write_text(str(_free_port()))
         text = (RECIPE / "server.properties").read_text().replace("{port}", str(self.port))
         text = text.replace("{controller}", noted.read_text()).replace("{data}", str(self.folder / "data"))
+        if self.security:
+            text = text.replace("PLAINTEXT:PLAINTEXT", "SASL_PLAINTEXT:SASL_PLAINTEXT")
+            text = text.replace("=PLAINTEXT", "=SASL_PLAINTEXT") + _LOGIN.format(
+                user=USER, password=self.security["password"]
+            )
         (self.folder / "server.properties").write_text(text)
 
     def _format(self) -> None:
@@ -166,7 +182,7 @@ def _free_port() -> int:
         return port
 
 
-def _await(bootstrap: str, pid: int, log: Path) -> None:
+def _await(bootstrap: str, pid: int, log: Path, security: dict[str, str]) -> None:
     """Wait until a broker answers; it is a failure if its process ends first."""
     from tasker.kafka.client import cluster_id
     from tasker.settings.sections import Kafka
@@ -176,7 +192,8 @@ def _await(bootstrap: str, pid: int, log: Path) -> None:
     while True:
         with contextlib.suppress(OSError):
             socket.create_connection((host, int(port)), timeout=1).close()
-            cluster_id(Kafka(bootstrap=(bootstrap,)), seconds=max(1.0, deadline - time.monotonic()))
+            settings = Kafka(bootstrap=(bootstrap,), security=security)  # type: ignore[arg-type]
+            cluster_id(settings, seconds=max(1.0, deadline - time.monotonic()))
             return
         if not _alive(pid) or time.monotonic() > deadline:
             raise RuntimeError(f"Kafka did not start:\n{log.read_text('utf-8', 'replace')[-4000:]}")
@@ -223,10 +240,10 @@ def stop() -> None:
 
 
 @contextlib.contextmanager
-def own() -> Iterator[Broker]:
+def own(*, password: str | None = None) -> Iterator[Broker]:
     """Hold a broker that a test may stop and kill."""
     required()
-    broker = Broker()
+    broker = Broker(password=password)
     try:
         yield broker
     finally:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import signal
-import threading
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Protocol
 
 from tasker.app.base import Base
 from tasker.errors import TaskerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
     from tasker.handlers.views import Task
@@ -19,14 +20,77 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.2
 
 
+class Companion(Protocol):
+    """What serves beside the runner, such as a worker's part with Kafka."""
+
+    @property
+    def lost(self) -> bool:
+        """Say whether it cannot go on in this process."""
+
+    def start(self) -> None:
+        """Begin; the runner runs already."""
+
+    def stop(self) -> None:
+        """End, before the runner does."""
+
+
+@contextmanager
+def _beside(companion: Companion | None) -> Iterator[None]:
+    if companion is None:
+        yield
+        return
+    try:
+        companion.start()
+        yield
+    except SystemExit:  # a second signal: at once
+        raise
+    except BaseException:
+        companion.stop()
+        raise
+    companion.stop()
+
+
+def _is_lost(companion: Companion | None) -> bool:
+    return companion is not None and companion.lost
+
+
+class _Asked:
+    """A request to stop, made by a signal; its handler may interrupt whoever waits for it at any place.
+
+    That of an Event may not: it would wait for a lock that the interrupted wait holds.
+    """
+
+    def __init__(self) -> None:
+        self._signals: list[int] = []
+        self._woken: SimpleQueue[int] = SimpleQueue()
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if self._signals:
+            raise SystemExit(128 + number)
+        self._signals.append(number)
+        self._woken.put(number)
+
+    def wait(self, seconds: float) -> bool:
+        with suppress(Empty):
+            self._woken.get(timeout=seconds)
+        return bool(self._signals)
+
+
 class Running(Base):
     """Submitting and running."""
 
-    def submit(self, request: TaskRequest | Mapping[str, object] | None = None, **values: object) -> Task:
+    def submit(
+        self,
+        request: TaskRequest | Mapping[str, object] | None = None,
+        *,
+        metadata: Mapping[str, str] | None = None,
+        **values: object,
+    ) -> Task:
         """Accept a request; the task is durable when this returns.
 
         Args:
             request: The request; or give its fields by name.
+            metadata: `traceparent`, `tracestate` and `request_id` of the caller, recorded with `task.created`.
             **values: Fields of a `TaskRequest`.
 
         Returns:
@@ -40,15 +104,24 @@ class Running(Base):
             Overloaded: Too many requests wait for the log.
             LogUnavailable: The log failed; says whether the outcome is unknown.
         """
-        return self._engine.submission.submit(request, values)
+        return self._engine.submission.submit(request, values, metadata)
 
-    def submit_many(self, requests: Iterable[TaskRequest | Mapping[str, object]]) -> list[Task | TaskerError]:
+    def submit_many(
+        self,
+        requests: Iterable[TaskRequest | Mapping[str, object]],
+        *,
+        metadata: Iterable[Mapping[str, str] | None] = (),
+    ) -> list[Task | TaskerError]:
         """Accept many requests in few appends; not atomic.
+
+        Args:
+            requests: The requests.
+            metadata: For each, in order, what `submit` takes under this name; those beyond its end have none.
 
         Returns:
             A task or an error for each request, in order.
         """
-        return self._engine.submission.submit_many(requests)
+        return self._engine.submission.submit_many(requests, metadata)
 
     def run_until_idle(self) -> None:
         """Work in this thread until nothing can run at the clock's present time and all readers are served.
@@ -91,30 +164,31 @@ class Running(Base):
         """
         return self._engine.stop(timeout)
 
-    def serve(self) -> int:
+    def serve(self, *, beside: Companion | None = None) -> int:
         """Run until SIGTERM or SIGINT, or until asked to drain, then stop gracefully; a second signal stops at once.
 
         It belongs to the main thread.
 
+        Args:
+            beside: What starts after the runner and stops before it.
+
         Returns:
-            0, or 1 if half of the slots were stuck and the worker gave up.
+            0, or 1 if half of the slots were stuck and the worker gave up, or what stands beside it did.
+
+        Raises:
+            TaskerError: Another runner works on this log, or what stands beside it did not start; says why.
         """
-        asked = threading.Event()
-
-        def ask(number: int, _frame: FrameType | None) -> None:
-            if asked.is_set():
-                raise SystemExit(128 + number)
-            asked.set()
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        asked = _Asked()
+        before = {number: signal.signal(number, asked) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             self.start()
             runner = self._engine.must_run()
-            while not (asked.wait(_LOOK_SECONDS) or runner.slots.unhealthy or runner.drained):
-                pass
-            unhealthy = runner.slots.unhealthy
+            with _beside(beside):
+                while not (asked.wait(_LOOK_SECONDS) or runner.slots.unhealthy or runner.drained or _is_lost(beside)):
+                    pass
+            failed = runner.slots.unhealthy or _is_lost(beside)
             self.stop()
-            return 1 if unhealthy else 0
+            return 1 if failed else 0
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -58,7 +58,7 @@ class Subscribing(Base):
 
     @property
     def audit(self) -> Audit:
-        """Give the audit of the log: `audit.verify()`."""
+        """Give the audit of the log: `audit.verify()`, `seal(key)`, `prove(task_id)`, `export(output)`."""
         from tasker.audit import Audit
 
-        return Audit(self._engine.context.store)
+        return Audit(self._engine.context.store, self._engine.context.clock)

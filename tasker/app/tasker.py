@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal, Self
 
-from tasker.app.declaring import Declaring
 from tasker.app.looking import Looking
+from tasker.app.observing import Observing
 from tasker.app.operating import Operating
-from tasker.app.running import Running
+from tasker.app.streaming import Streaming, watch_broker
 from tasker.app.subscribing import Subscribing
 from tasker.app.web import Web
 from tasker.app.workers import Crewing
@@ -27,7 +27,7 @@ DEFAULT_URL = "sqlite:///tasker.db"
 DEFAULT_CONCURRENCY = 16
 
 
-class Tasker(Running, Declaring, Looking, Operating, Subscribing, Crewing, Web):
+class Tasker(Streaming, Looking, Operating, Subscribing, Crewing, Web, Observing):
     """An application: definitions, handlers and subscribers over one event log.
 
     It is synchronous and thread-safe and belongs to the process that made it. Constructing it opens no connection and
@@ -82,6 +82,7 @@ class Tasker(Running, Declaring, Looking, Operating, Subscribing, Crewing, Web):
             concurrency=slots,
             follow=bus == "all",
         )
+        watch_broker(self._built)
         self._closed = False
 
     @property

@@ -17,7 +17,27 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: What follows the name of the command; default: the process's own.
     """
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    code = run(sys.argv[1:] if arguments is None else list(arguments))
+    if Ending.at_once:
+        leave(code)
+    sys.exit(code)
+
+
+class Ending:
+    """How the process ends: `at_once` if a library left threads behind that would keep it for ever."""
+
+    at_once = False
+
+
+def leave(code: object) -> NoReturn:
+    """End the process without waiting for threads; what was printed and logged is out, all else is closed already."""
+    import logging
+    import os
+
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code if isinstance(code, int) else FAILED)
 
 
 def run(arguments: list[str]) -> int:

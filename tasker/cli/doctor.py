@@ -1,4 +1,4 @@
-"""The command that looks whether everything is there: versions, fold, database, settings, missing parts."""
+"""The command that looks whether everything is there: versions, fold, database, health checks, settings, extras."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ _EXTRAS = {
     "parquet": ("pyarrow",),
 }
 _KINDS = {"sqlite": "SQLite", "memory": "SQLite in memory", "postgresql": "PostgreSQL", "postgres": "PostgreSQL"}
+WELL = "ok"
 _NOT_MADE = ("submit a task to make one", "no log is here yet")
 _SECRETS = re.compile(r"((?:passw|secret|token|key)\w*\s*=\s*)[^&\s]*", re.IGNORECASE)
 _LIBRARIES = ("SQLAlchemy", "alembic", "pydantic", "orjson", "httpx2", "blinker", "typer")
@@ -42,7 +43,8 @@ def add_to(app: typer.Typer) -> None:
 def doctor(cli: Cli) -> int:
     """Look whether everything is there.
 
-    Shown are versions, the fold in use, the database, every setting with its source, and what is missing.
+    Shown are versions, the fold in use, the database, every setting with its source, what is missing, and the checks
+    of health.
     """
     settings = cli.settings()
     fold, folds = _fold()
@@ -52,7 +54,10 @@ def doctor(cli: Cli) -> int:
         "settings": _settings(cli, settings),
         "extras": dict(_extras()),
     }
-    healthy = folds and report["database"]["state"] in {"ready", "not made yet"}
+    if report["database"]["state"] == "ready":
+        report |= {"checks": _checks(settings)}
+    well = all(found == WELL for found in report.get("checks", {}).values())
+    healthy = folds and well and report["database"]["state"] in {"ready", "not made yet"}
     if cli.out.json_lines:
         cli.out.one({**report, "ok": healthy}, "")
         return DONE if healthy else FAILED
@@ -136,6 +141,20 @@ def _opened(url: str) -> dict[str, object]:
         return found | facts | {"state": "ready"}
     finally:
         store.close()
+
+
+def _checks(settings: Settings) -> dict[str, object]:
+    """Make the health checks that a server makes, too."""
+    from tasker.app.streaming import watch_broker
+    from tasker.clock import SystemClock, SystemIds
+    from tasker.runtime.engine import Engine
+
+    engine = Engine(settings.url, settings, clock=SystemClock(), ids=SystemIds(), concurrency=1, follow=False)
+    watch_broker(engine)
+    try:
+        return {name: WELL if one.ok else f"failed: {one.error}" for name, one in engine.health.ready().items()}
+    finally:
+        engine.close()
 
 
 def _settings(cli: Cli, settings: Settings) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Commands about Kafka: kafka topics, kafka publish, kafka dlq list, kafka dlq replay."""
+"""Commands about Kafka: kafka worker, kafka topics, kafka publish, kafka dlq list, kafka dlq replay."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tasker.cli import DONE, FAILED
-from tasker.cli.common import Cli, command, group, parse_json, parse_object
+from tasker.cli import DONE, FAILED, Ending, leave
+from tasker.cli.common import Cli, Folders, command, group, parse_json, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,16 +18,48 @@ if TYPE_CHECKING:
     from tasker.kafka.dead import Letter
 
 _AT_ONCE = 500
+_LOST = "Stopped: consuming from Kafka could not go on in this process; start the worker again"
 
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     kafka = group(app, "kafka", "Requests from a topic, events to a topic.")
+    command(kafka, "worker")(worker)
     command(kafka, "topics")(topics)
     command(kafka, "publish")(publish)
     dlq = group(kafka, "dlq", "The dead letters: requests that could not be accepted.")
     command(dlq, "list")(listed)
     command(dlq, "replay")(replay)
+
+
+def worker(
+    cli: Cli,
+    *,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Slots; default: the setting.")] = None,
+    definitions: Folders = None,
+) -> int:
+    """Run tasks, take requests from Kafka and publish events there, until SIGTERM or Ctrl-C.
+
+    What runs is finished first; a second signal stops at once. Start as many as you like on PostgreSQL.
+    """
+    from tasker.cli.logs import to_stderr
+    from tasker.cli.running import farewell, serve
+
+    settings = cli.settings()
+    to_stderr(settings.telemetry.log_level, settings.telemetry.log_format)
+    with cli.loaded(definitions, concurrency=concurrency) as app:
+        beside = app.kafka_worker()
+        beside.prepare()
+        try:
+            code = serve(cli, app, concurrency or settings.concurrency, beside=beside)
+        except SystemExit as ended:  # a second signal
+            leave(ended.code)
+        finally:
+            Ending.at_once = beside.stuck or beside.lost
+            app.stop()
+            beside.close()
+    farewell(cli, code, _LOST) if beside.lost else farewell(cli, code)
+    return code
 
 
 def topics(

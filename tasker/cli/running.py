@@ -17,6 +17,7 @@ from tasker.cli import DONE, FAILED
 from tasker.cli.common import Cli, Folders, command, parse_object, parse_time, told_once
 
 if TYPE_CHECKING:
+    from tasker.app.running import Companion
     from tasker.app.tasker import Tasker
     from tasker.handlers.views import Task
 
@@ -42,30 +43,54 @@ def worker(
 
     What runs is finished first; a second signal stops at once.
     """
-    from tasker.cli.doctor import masked
-    from tasker.cli.loading import subscribe
     from tasker.cli.logs import to_stderr
 
     settings = cli.settings()
     to_stderr(settings.telemetry.log_level, settings.telemetry.log_format)
     with cli.loaded(definitions, concurrency=concurrency) as app:
-        names = subscribe(app, settings)
-        with _signals_wait():
-            app.start()
-            facts = {
-                "worker": os.getpid(),
-                "url": masked(settings.url),
-                "slots": concurrency or settings.concurrency,
-                "definitions": [one.full_name for one in app.definitions()],
-                "subscribers": names,
-            }
-            known = ", ".join(one.full_name for one in app.definitions()) or "no definitions"
-            cli.out.one(facts, f"Worker {os.getpid()} runs on {facts['url']}: {facts['slots']} slots, {known}")
-            code = app.serve()
-    cli.out.one(
-        {"worker": os.getpid(), "stopped": True, "healthy": code == DONE}, "Stopped" if code == DONE else _STUCK
-    )
+        code = serve(cli, app, concurrency or settings.concurrency)
+    farewell(cli, code)
     return code
+
+
+def serve(cli: Cli, app: Tasker, slots: int, *, beside: Companion | None = None) -> int:
+    """Attach the subscribers, run until told to stop, and give the exit code.
+
+    Args:
+        cli: How to print, and the settings.
+        app: What runs.
+        slots: How many slots it has.
+        beside: What starts after the runner and stops before it.
+    """
+    from tasker.cli.doctor import masked
+    from tasker.cli.loading import subscribe
+    from tasker.cli.logs import observe
+
+    settings = cli.settings()
+    observe(app)
+    names = subscribe(app, settings)
+    with _signals_wait():
+        app.start()
+        facts: dict[str, object] = {
+            "worker": os.getpid(),
+            "url": masked(settings.url),
+            "slots": slots,
+            "definitions": [one.full_name for one in app.definitions()],
+            "subscribers": names,
+        }
+        known = ", ".join(one.full_name for one in app.definitions()) or "no definitions"
+        where = str(facts["url"])
+        if beside is not None:
+            facts["kafka"] = list(settings.kafka.bootstrap)
+            where += f" and Kafka at {', '.join(settings.kafka.bootstrap)}"
+        cli.out.one(facts, f"Worker {os.getpid()} runs on {where}: {slots} slots, {known}")
+        return app.serve(beside=beside)
+
+
+def farewell(cli: Cli, code: int, why: str = _STUCK) -> None:
+    """Say how a worker ended, and why if not well."""
+    facts = {"worker": os.getpid(), "stopped": True, "healthy": code == DONE}
+    cli.out.one(facts, "Stopped" if code == DONE else why)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def serve(
     What runs is finished first; a second signal stops at once.
     """
     from tasker.cli.loading import subscribe
-    from tasker.cli.logs import to_stderr
+    from tasker.cli.logs import observe, to_stderr
 
     settings = cli.settings()
     to_stderr(settings.telemetry.log_level, settings.telemetry.log_format)
@@ -48,6 +48,7 @@ def serve(
     with cli.loaded(definitions, concurrency=concurrency) as app:
         server = _server(app, *place)
         try:
+            observe(app)
             subscribe(app, settings)
             if worker:
                 app.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import catch_warnings, simplefilter
 
@@ -22,6 +22,7 @@ INSTALL = "pip install 'tasker-engine[kafka]'"
 ADMIN_SECONDS = 10.0
 _Client = TypeVar("_Client")
 _COMPRESSION = "gzip"  # the checksum over a batch is plain Python: over fewer bytes it costs a fifth
+_KEYS_REMEMBERED = 20_000
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
 
 
@@ -70,6 +71,7 @@ def producer(settings: Kafka, *, linger: float = 0.005, delivery: float = 20.0) 
             linger_ms=int(linger * 1000), batch_size=131_072,
             delivery_timeout_ms=int(delivery * 1000), request_timeout_ms=int(min(delivery - 1, 10) * 1000),
             max_block_ms=int(min(delivery, ADMIN_SECONDS) * 1000), allow_auto_create_topics=False,
+            partitioner=_partitioner(),
         )  # fmt: skip
 
 
@@ -136,6 +138,31 @@ def load() -> None:
         msg = f"Kafka needs the package kafka-python, which is not installed ({error}); run {INSTALL}"
         raise TaskerError(msg) from error
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # it logs each reconnect as an error; we say it once
+    manager = logging.getLogger("kafka.net.manager")
+    manager.setLevel(logging.WARNING)
+    manager.addFilter(_heard)
+
+
+class _Heard(logging.Filter):
+    """Keeps how connecting failed last: kafka-python says it in its log, and in the end only that the time is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Take note, and let nothing through."""
+        if str(record.msg).startswith("Bootstrap connection"):
+            self.last = record.getMessage()
+        return False
+
+    @property
+    def hung_up(self) -> bool:
+        """Say whether the broker was there and closed the connection, as it does with wrong credentials."""
+        return "disconnected" in self.last or "SaslAuthenticationFailed" in self.last
+
+
+_heard = _Heard()
 
 
 @contextmanager
@@ -155,7 +182,7 @@ def told(settings: Kafka) -> Iterator[None]:
         yield
     except errors.SaslAuthenticationFailedError as error:
         user = settings.security.username
-        msg = f"Kafka at {where} refused the credentials of {user!r}; look at kafka.security"
+        msg = f"Kafka at {where} refused the credentials of {user!r}, or expects others; look at kafka.security"
         raise BrokerUnavailable(msg) from error
     except errors.KafkaConfigurationError as error:
         msg = f"kafka: the settings do not fit together: {error}"
@@ -170,6 +197,25 @@ def told(settings: Kafka) -> Iterator[None]:
         raise BrokerUnavailable(f"Kafka at {where} cannot be reached: {error}") from error
 
 
+def _partitioner() -> object:
+    """Give what sends a key where every other producer sends it, and remembers where: its hash is plain Python."""
+    from kafka.partitioner.default import DefaultPartitioner, murmur2  # noqa: PLC0415 - an extra
+
+    hashed = lru_cache(maxsize=_KEYS_REMEMBERED)(murmur2)
+
+    class Remembering(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
+        def partition(
+            self, topic: str, key: bytes, serialized_key: bytes | None, value: bytes, serialized_value: bytes,
+            cluster: Any,  # noqa: ANN401
+        ) -> int:  # fmt: skip
+            partitions = cluster.partitions_for_topic(topic)
+            if serialized_key is None or not partitions:
+                return int(super().partition(topic, key, serialized_key, value, serialized_value, cluster))
+            return int((hashed(serialized_key) & 0x7FFFFFFF) % len(partitions))
+
+    return Remembering()
+
+
 def _built(kind: Callable[..., _Client], **options: Any) -> _Client:  # noqa: ANN401 - kafka-python has no types
     """Make a client that connects when it is made; one that cannot leaves no thread and no socket behind."""
     from kafka.net.compat import KafkaNetClient  # noqa: PLC0415 - an extra
@@ -180,12 +226,17 @@ def _built(kind: Callable[..., _Client], **options: Any) -> _Client:  # noqa: AN
         made.append(KafkaNetClient(**given))
         return made[-1]
 
+    _heard.last = ""
     try:
         return kind(kafka_client=connect, **options)
-    except BaseException:
+    except BaseException as error:
+        from kafka.errors import KafkaTimeoutError, SaslAuthenticationFailedError  # noqa: PLC0415 - an extra
+
         for one in made:
             one._net.stop(timeout_ms=1_000)  # noqa: SLF001 - nobody else can: who would have it was not made
             one.close()
+        if isinstance(error, KafkaTimeoutError) and options.get("sasl_mechanism") and _heard.hung_up:
+            raise SaslAuthenticationFailedError(_heard.last) from error
         raise
 
 

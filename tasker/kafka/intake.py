@@ -38,8 +38,13 @@ Pending = list[tuple["Incoming", "TaskRequest"]]
 class Application(Protocol):
     """What intake needs of a `Tasker`."""
 
-    def submit_many(self, requests: Iterable[TaskRequest | Mapping[str, object]]) -> list[Task | TaskerError]:
-        """Accept requests; durable when it returns, with a task or an error for each."""
+    def submit_many(
+        self,
+        requests: Iterable[TaskRequest | Mapping[str, object]],
+        *,
+        metadata: Iterable[Mapping[str, str] | None] = (),
+    ) -> list[Task | TaskerError]:
+        """Accept requests with their trace ids; durable when it returns, with a task or an error for each."""
 
     def definition(self, name: str, namespace: str = "default", version: str | None = None) -> TaskDefinition:
         """Give a registered definition, or raise `UnknownDefinition`."""
@@ -142,7 +147,8 @@ class Intake:
 
     def _answers(self, pending: Pending) -> Sequence[Task | Exception]:
         try:
-            return self._app.submit_many([request for _, request in pending])
+            requests = [request for _, request in pending]
+            return self._app.submit_many(requests, metadata=[message.trace for message, _ in pending])
         except Exception as error:  # noqa: BLE001 - one request must not hold up those behind it
             if len(pending) == 1:
                 _log.exception("a request met a fault of the program")

@@ -63,7 +63,8 @@ class Letters:
             TIMESTAMP: str(message.timestamp),
             DIED_AT: str(int(self._now() * 1000)),
         }
-        return Outgoing(self._topics.dead_letters, message.key, message.value, _with(message.headers, own))
+        key = b"" if message.key is None and message.value is None else message.key  # no producer of ours takes neither
+        return Outgoing(self._topics.dead_letters, key, message.value, _with(message.headers, own))
 
     def _again(self, message: Incoming) -> Outgoing:
         """Publish without a key: another partition, perhaps one of a worker that knows the definition."""

@@ -38,6 +38,14 @@ class Incoming(NamedTuple):
                 return _text(value)
         return None
 
+    @property
+    def trace(self) -> dict[str, str] | None:
+        """Give the headers of W3C Trace Context, or None."""
+        if not self.headers:
+            return None
+        found = {name: self.header(name) for name in TRACE}
+        return {name: value for name, value in found.items() if value is not None} or None
+
     def source(self, cluster_id: str) -> str:
         """Give the identity of a request that has no key: where and when it was published first."""
         own = f"kafka:{cluster_id}/{self.topic}/{self.partition}/{self.offset}/{self.timestamp}"

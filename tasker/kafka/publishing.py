@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def outgoing(fields: Mapping[str, object], topics: Topics, sizes: Sizes) -> Outgoing:
     """Give the message of a request.
 
-    Its key is the idempotency key, else the name of the definition.
+    Its key is the idempotency key; without one it has none, and goes to any partition.
 
     Args:
         fields: The JSON of the request.
@@ -34,4 +34,5 @@ def outgoing(fields: Mapping[str, object], topics: Topics, sizes: Sizes) -> Outg
     value = json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
     correlation = request.valid_correlation_id
     headers = () if correlation is None else ((CORRELATION, correlation.encode()),)
-    return Outgoing(topics.requests, (request.idempotency_key or request.name).encode(), value, headers)
+    key = None if request.idempotency_key is None else request.idempotency_key.encode()
+    return Outgoing(topics.requests, key, value, headers)

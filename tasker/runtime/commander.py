@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tasker.runtime.streams import Streams
     from tasker.runtime.threads import Threads
     from tasker.runtime.ticket import Ticket
+    from tasker.telemetry.telemetry import Telemetry
 
 _log = logger("runtime")
 _RETRY_SECONDS = 0.2
@@ -37,9 +38,17 @@ class Office:
     """What a turn works with. `runs` is the runner while there is one; `now` tells the time in microseconds."""
 
     def __init__(
-        self, log: Callable[[], EventLog], streams: Streams, *, clock: Clock, ids: IdSource, threads: Threads
+        self,
+        log: Callable[[], EventLog],
+        streams: Streams,
+        telemetry: Telemetry,
+        *,
+        clock: Clock,
+        ids: IdSource,
+        threads: Threads,
     ) -> None:
         """Take the log as a function, for it is opened at first use."""
+        self.telemetry = telemetry
         self.log = log
         self.streams = streams
         self.clock = clock

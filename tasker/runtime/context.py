@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasker.bus.bus import Bus
 from tasker.catalog.catalog import Catalog
+from tasker.clock import micros_maker
 from tasker.codec.decode import id_bytes
 from tasker.definitions.registry import Definitions
 from tasker.handlers.connections import Connections
@@ -20,6 +21,7 @@ from tasker.runtime.plans import Plans
 from tasker.runtime.sources import LogSource
 from tasker.runtime.streams import Known, Streams
 from tasker.runtime.threads import Threads
+from tasker.telemetry.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +60,8 @@ class Context:
         self.redactor = Redactor(settings.telemetry.filter_keys, settings.telemetry.mask)
         self.plans = Plans(self.log)
         self.streams = Streams(self.log, self.plans, self.threads)
-        self.office = Office(self.log, self.streams, clock=clock, ids=ids, threads=self.threads)
+        self.telemetry = Telemetry(settings.telemetry, self.redactor, self.log, micros_maker(clock))
+        self.office = Office(self.log, self.streams, self.telemetry, clock=clock, ids=ids, threads=self.threads)
         self.commander = Commander(self.office, self.threads)
         self._alone = False
         self.wake_readers: Callable[[], None] = lambda: None

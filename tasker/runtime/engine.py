@@ -11,6 +11,7 @@ from tasker.instrument import logger
 from tasker.runtime.context import Context
 from tasker.runtime.execution import Execution
 from tasker.runtime.explanation import Explanation
+from tasker.runtime.health import Health
 from tasker.runtime.identity import stream_id
 from tasker.runtime.lease import Tempo
 from tasker.runtime.membership import Membership
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tasker.handlers.views import Task
     from tasker.log.port import RunnerLock
     from tasker.settings import Settings
+    from tasker.telemetry.gauges import Gauges
 
 _LOOK_SECONDS = 0.2
 _log = logger("engine")
@@ -46,6 +48,8 @@ class Engine:
         self.readers = Readers(self.context)
         self.explanation = Explanation(self.context)
         self.membership = Membership(self.context)
+        self.health = Health(self.context)
+        self.context.telemetry.gauges = self._gauges
         self._concurrency = concurrency
         self._lock: RunnerLock | None = None
         self._changing = self.context.threads.lock()
@@ -90,11 +94,13 @@ class Engine:
         if lock is not None:
             self.context.alone(now=False)
             lock.release()
+        self.context.telemetry.flush()
         return clean
 
     def close(self) -> None:
         """Stop what was started and close what was opened; safe to repeat."""
         self.stop()
+        self.context.telemetry.close()
         self.context.bus.close()
         if self.context.subscribed:
             self.context.subscriptions.close()
@@ -109,6 +115,7 @@ class Engine:
                 runner.crew.wait(lambda: runner.idle, None)
                 self.readers.settle()
                 if runner.idle:
+                    self.context.telemetry.flush()
                     return
         finally:
             if not self._started:
@@ -138,6 +145,7 @@ class Engine:
         finally:
             if not self._started:
                 runner.work(on=False)
+        context.telemetry.flush()
         return context.view(context.streams.known(stream))
 
     def _has_ended(self, stream: bytes) -> bool:
@@ -154,6 +162,7 @@ class Engine:
             if self.runner is not None:
                 return self.runner
             context = self.context
+            context.telemetry.open()
             lock = context.store.runner_lock()
             lock.acquire()
             try:
@@ -185,6 +194,12 @@ class Engine:
             limits=settings.limits.by_scope(),
             tempo=Tempo(settings.leases.heartbeat, None if alone else settings.leases.timeout),
         )
+
+    def _gauges(self) -> Gauges:
+        """Read how things stand; needs SQLAlchemy, whose import only those pay who ask."""
+        from tasker.runtime import gauges  # noqa: PLC0415 - see above
+
+        return gauges.all_of(self)
 
     def must_run(self) -> Runner:
         """Give the runner that `start` made.

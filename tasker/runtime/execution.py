@@ -23,6 +23,7 @@ from tasker.runtime.sources import DraftSource, LogSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from tasker.domain.definition import StepTemplate
     from tasker.domain.events import TaskStreamEvent
@@ -155,7 +156,8 @@ class Execution:
     def _outcome(self, running: Running, attempt: Attempt) -> Outcome:
         """Run a sync handler; Ctrl-C passes through in the main thread, where it is meant for the program."""
         try:
-            return attempt.run()
+            with self._inside(running):
+                return attempt.run()
         except BaseException as error:  # let out, it would cost the step its report
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 raise
@@ -165,7 +167,8 @@ class Execution:
         """Run an async handler; cancelled from outside it is fenced already and only gives its slot back."""
         ending = partial(runner.returned, running)
         try:
-            outcome = await attempt.run_async()
+            with self._inside(running):
+                outcome = await attempt.run_async()
             ending = partial(self._report, runner, running, outcome)
         except asyncio.CancelledError:
             raise
@@ -173,6 +176,10 @@ class Execution:
             ending = partial(self._report, runner, running, self._broken(running, error))
         finally:
             runner.crew.give([ending])
+
+    def _inside(self, running: Running) -> AbstractContextManager[None]:
+        """Give the span and the log fields of an attempt, inside of which its handler is called."""
+        return self._office.telemetry.attempt(running.stream_id, running.task, running.number)
 
     def _broken(self, running: Running, error: BaseException) -> Failed:
         """Make a failure of what no handler should raise, such as KeyboardInterrupt or GeneratorExit."""

@@ -188,7 +188,7 @@ class Lookout:
         """Take what lies in the shares of others, and nothing else."""
         found = self._search.of_others(share)
         if found:
-            self._office.inbox.errands.append(partial(self._note_all, found))
+            self._office.inbox.errands.append(partial(self.note_all, found))
             self.wake()
 
     # --- a look ---
@@ -256,10 +256,11 @@ class Lookout:
         agenda = self._claiming.agenda
         if agenda.unnoted == unnoted:
             agenda.more = not complete
-        self._note_all([one for one in found if one[1].due is None])
+        self.note_all([one for one in found if one[1].due is None])
         self._note_timers([one for one in found if one[1].due is not None], self._office.now())
 
-    def _note_all(self, found: Sequence[Found]) -> None:
+    def note_all(self, found: Sequence[Found]) -> None:
+        """Note what was found, and have a turn look at it."""
         now = self._office.now()
         for stream_id, item in found:
             self._note(stream_id, item, now)

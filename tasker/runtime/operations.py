@@ -35,16 +35,22 @@ _TASK_COMMANDS: Mapping[
 
 
 class By:
-    """Who asks and why; checked once for all commands."""
+    """Who asks and why, and which version of the task they have seen; checked once for all commands."""
 
-    __slots__ = ("actor", "reason")
+    __slots__ = ("actor", "expected", "reason")
 
-    def __init__(self, actor: str | None, reason: str | None) -> None:
-        """Check both; what is left out is `unknown`.
+    def __init__(self, actor: str | None, reason: str | None, expected: int | None = None) -> None:
+        """Check actor and reason; what is left out is `unknown`.
+
+        Args:
+            actor: Who asks.
+            reason: Why.
+            expected: The version at which the task must be when the command is decided; None for any.
 
         Raises:
             InvalidRequest: One is no text, or over 128 characters.
         """
+        self.expected = expected
         self.actor = UNKNOWN if actor is None else word("$.actor", actor)
         self.reason = UNKNOWN if reason is None else word("$.reason", reason)
 
@@ -61,20 +67,21 @@ class Operations:
 
         Raises:
             UnknownTask: There is no such task.
+            Conflict: It has moved on from the version that was seen; so for every command on a task.
             NotAllowed: The command is not legal in its status.
         """
         command = _TASK_COMMANDS[what](now=self._now(), actor=by.actor, reason=by.reason)
-        return self._execute(task_id, command)
+        return self._execute(task_id, by, command)
 
     def erase(self, task_id: str, by: By) -> Task:
         """Drop the user's bytes of an ended task."""
-        return self._execute(task_id, cmd.EraseTask(now=self._now(), actor=by.actor, reason=by.reason))
+        return self._execute(task_id, by, cmd.EraseTask(now=self._now(), actor=by.actor, reason=by.reason))
 
     def update(self, task_id: str, by: By, *, reason: str | None, tags: Sequence[str] | None) -> Task:
         """Change the task's reason or tags; None keeps."""
         new = None if tags is None else words("$.tags", tags)
         recorded = None if reason is None else by.reason
-        return self._execute(task_id, cmd.UpdateTask(now=self._now(), actor=by.actor, reason=recorded, tags=new))
+        return self._execute(task_id, by, cmd.UpdateTask(now=self._now(), actor=by.actor, reason=recorded, tags=new))
 
     def annotate(self, task_id: str, annotation_type: str, value: object, by: By) -> Task:
         """Note a JSON object about the task."""
@@ -82,18 +89,18 @@ class Operations:
         command = cmd.AnnotateTask(
             now=self._now(), actor=by.actor, reason=by.reason, annotation_type=note.type, annotation=note.value
         )
-        return self._execute(task_id, command)
+        return self._execute(task_id, by, command)
 
     def reset_step(self, task_id: str, step: str, by: By, *, rerun: bool) -> Task:
         """Give a step a new budget."""
         command = cmd.ResetStep(now=self._now(), step=step, actor=by.actor, reason=by.reason, rerun=rerun)
-        return self._execute(task_id, command)
+        return self._execute(task_id, by, command)
 
     def resolve_step(self, task_id: str, step: str, by: By, *, results: object) -> Task:
         """Settle a step by hand."""
         plain, _ = self._results(results)
         command = cmd.ResolveStep(now=self._now(), step=step, actor=by.actor, reason=by.reason, results=plain)
-        return self._execute(task_id, command)
+        return self._execute(task_id, by, command)
 
     def complete_step(self, task_id: str, step: str, by: By, *, results: object) -> Task:
         """End a wait with results; the same results again are a repeat."""
@@ -109,11 +116,11 @@ class Operations:
                 repeated=self._same_results(task_id, state, step, encoded),
             )
 
-        return self._execute(task_id, make)
+        return self._execute(task_id, by, make)
 
     def cancel_step(self, task_id: str, step: str, by: By) -> Task:
         """Cancel a step and what can then no longer run."""
-        return self._execute(task_id, cmd.CancelStep(now=self._now(), step=step, actor=by.actor, reason=by.reason))
+        return self._execute(task_id, by, cmd.CancelStep(now=self._now(), step=step, actor=by.actor, reason=by.reason))
 
     def update_step(self, task_id: str, step: str, by: By, *, inputs: object, retry_limit: int | None) -> Task:
         """Change a step's inputs or attempt limit."""
@@ -137,7 +144,7 @@ class Operations:
                 retry_limit=retry_limit,
             )
 
-        return self._execute(task_id, make)
+        return self._execute(task_id, by, make)
 
     def control(self, what: str, scope: str, by: By) -> RecordedEvent:
         """Pause or resume a scope; gives the recorded event, of a repeat the earlier one.
@@ -182,7 +189,7 @@ class Operations:
         rows = self._context.log().stream(stream_id(task_id), after=version - 1, limit=1)
         return rows[0].payload if rows else None
 
-    def _execute(self, task_id: str, command: cmd.TaskCommand | Callable[[State], cmd.TaskCommand]) -> Task:
+    def _execute(self, task_id: str, by: By, command: cmd.TaskCommand | Callable[[State], cmd.TaskCommand]) -> Task:
         context = self._context
         stream = stream_id(task_id)
         if stream == context.office.control_id:
@@ -190,6 +197,7 @@ class Operations:
         if not isinstance(command, cmd.Command):
             command = command(context.streams.current(stream).task)
         ticket = Ticket(stream, command)
+        ticket.expected = by.expected
         context.commander.execute(ticket)
         if ticket.known is None:
             raise TaskerError(f"the command on task {task_id} was settled without a state; this is a fault of Tasker")

@@ -145,9 +145,8 @@ class Readers:
         Who asks for tasks has them served first, so nobody needs them earlier. Served beside a busy runner they cost it
         its latency: they take turns with it, 5 ms each. And many changes of a task become one row.
         """
-        first = self._first()
+        first, before = self._first(), thread_time()
         head = self._context.log().head() if first or self._context.subscribed else 0
-        before = thread_time()
         self._deliver(head, wait=False)
         self._pay(before)
         if not first:

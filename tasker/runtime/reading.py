@@ -261,10 +261,10 @@ class Reading:
     def _rows(self, stream: bytes | None, after: int) -> Iterator[StoredEvent]:
         log = self._context.log()
         if stream is not None:
-            version = 0
-            while rows := log.stream(stream, after=version, limit=_PAGE):
-                yield from (row for row in rows if row.position > after)
-                version = rows[-1].version
+            rows = log.tail(after, limit=_PAGE, streams=[stream]) if after else log.stream(stream, limit=_PAGE)
+            while rows:
+                yield from rows
+                rows = log.stream(stream, after=rows[-1].version, limit=_PAGE)
             return
         while rows := log.tail(after, limit=_PAGE):
             yield from rows

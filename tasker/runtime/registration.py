@@ -10,6 +10,7 @@ from tasker.definitions.declare import definition_of, has_hook
 from tasker.definitions.resolve import resolve
 from tasker.definitions.yaml_file import find_files, load_file
 from tasker.domain.definition import CustomEvent
+from tasker.errors import InvalidDefinition
 
 if TYPE_CHECKING:
     from tasker.domain.definition import TaskDefinition
@@ -43,7 +44,12 @@ class Registration:
         loaded = []
         for file in find_files(path):
             definition = load_file(file, environ=os.environ, environment=environment)
-            loaded.append(self._add(definition, replace=False, directory=file.parent))
+            try:
+                loaded.append(self._add(definition, replace=False, directory=file.parent))
+            except InvalidDefinition as error:
+                if error.where is not None:
+                    raise
+                raise InvalidDefinition(error.message, where=str(file), path=error.path) from error
             if str(file.parent) not in self._context.folders:
                 self._context.folders.append(str(file.parent))
         return loaded

@@ -16,6 +16,7 @@ from tasker.log.port import Fenced, LimitReached
 from tasker.log.workers import Vitals
 from tasker.runtime.claiming import Claiming
 from tasker.runtime.crew import Crew
+from tasker.runtime.dispatch import Dispatch
 from tasker.runtime.execution import MISSING
 from tasker.runtime.lease import Lease
 from tasker.runtime.lookout import Lookout
@@ -61,7 +62,8 @@ class Runner:
         self._agenda = self._claiming.agenda
         store = lambda: context.store  # noqa: E731 - it is opened, and in tests replaced, later
         self._lookout = Lookout(store, office, self._claiming, self.slots, self._roster, threads)
-        self._lookout.wake = self.wake
+        self.dispatch = Dispatch(store, office, self._claiming, self.slots, self._lookout.note_all)
+        self._lookout.wake = self.dispatch.wake = self.wake
         self._standing = Standing(store, office, lease, self._claiming, self._lookout, self._roster)
         self._begin = partial(self._standing.start, tempo.heartbeat, threads)
         self._watch = Watch(self, threads)
@@ -171,6 +173,7 @@ class Runner:
             self.crew.stir()
         if self._agenda.next_due is not None:
             self._watch.expect(self._agenda.next_due)
+        self.dispatch.offer(won, turn.now)
 
     def lost(self, stream_id: bytes, task: Task | None, reason: Lost | None) -> None:
         """Note anew what waits in a task whose decisions were thrown away, and act on why they were."""

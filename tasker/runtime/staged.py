@@ -9,6 +9,7 @@ from tasker.codec.rows import NewEvent, StreamHeader
 from tasker.domain import events as ev
 from tasker.domain.work import TASK, WorkChange, WorkItem, item_of, task_item
 from tasker.log.port import Append, Holding
+from tasker.telemetry.change import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,15 @@ class Staged:
             ticket.known = self.known
             ticket.settle()
 
+    @property
+    def metadata(self) -> bytes | None:
+        """Give the trace and request ids that came with the request for a new task."""
+        return self.tickets[0].metadata if self.created and self.tickets else None
+
+    def change(self, stream_id: bytes) -> Change:
+        """Give what telemetry is told, once this is durable."""
+        return Change(stream_id, self.base, self.task, self.events, self.metadata)
+
     def work(self) -> list[WorkChange]:
         """Give the changes of live work, with what was claimed after they were first computed."""
         for number in self.claimed:
@@ -76,6 +86,7 @@ class Staged:
         status = self.base.status
         rows: list[NewEvent] = []
         erases = False
+        metadata = self.metadata
         for event in self.events:
             own = event_id()
             number = None
@@ -86,8 +97,10 @@ class Staged:
                 erases = erases or isinstance(event, ev.TaskErased)
             else:
                 number = numbers[event.step]
-            rows.append(encode(event, event_id=own, number=number, status=status, causation_id=first))
-            first = first or own
+            rows.append(
+                encode(event, event_id=own, number=number, status=status, causation_id=first, metadata=metadata)
+            )
+            first, metadata = first or own, None
         created = self.created
         return Append(
             stream_id,

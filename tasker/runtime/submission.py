@@ -13,6 +13,7 @@ from tasker.domain.events import Parent, TaskCreated
 from tasker.errors import Conflict, InvalidDefinition, TaskerError
 from tasker.handlers.values import to_json
 from tasker.runtime.identity import identity_digest, strict_identity
+from tasker.runtime.metadata import encoded
 from tasker.runtime.request import TaskRequest, request_of
 from tasker.runtime.ticket import Ticket
 
@@ -34,8 +35,18 @@ class Submission:
         """Take what use cases share."""
         self._context = context
 
-    def submit(self, request: TaskRequest | Mapping[str, object] | None, values: Mapping[str, object]) -> Task:
+    def submit(
+        self,
+        request: TaskRequest | Mapping[str, object] | None,
+        values: Mapping[str, object],
+        metadata: Mapping[str, str] | None = None,
+    ) -> Task:
         """Accept one request; durable when it returns.
+
+        Args:
+            request: The request, or None.
+            values: Its fields, where there is no request.
+            metadata: Trace and request ids, recorded with `task.created`.
 
         Raises:
             InvalidRequest: A field, or the context by its schema, is wrong.
@@ -46,23 +57,36 @@ class Submission:
             LogUnavailable: The log failed; says whether the outcome is unknown.
         """
         asked = request_of(request, values)
-        ticket = self._ticket(asked)
+        ticket = self._ticket(asked, metadata)
         self._context.commander.execute(ticket)
         return self._answer(asked, ticket)
 
-    def submit_many(self, requests: Iterable[TaskRequest | Mapping[str, object]]) -> list[Task | TaskerError]:
-        """Accept many requests in few appends; gives a task or an error for each, in order."""
+    def submit_many(
+        self,
+        requests: Iterable[TaskRequest | Mapping[str, object]],
+        metadata: Iterable[Mapping[str, str] | None] = (),
+    ) -> list[Task | TaskerError]:
+        """Accept many requests in few appends; gives a task or an error for each, in order.
+
+        Args:
+            requests: The requests.
+            metadata: For each, in order, trace and request ids or None; those beyond its end have none.
+        """
         answers: list[Task | TaskerError] = []
+        ids = iter(metadata)
         for chunk in _chunks(requests):
-            answers.extend(self._submit_chunk(chunk))
+            answers.extend(self._submit_chunk(chunk, ids))
         return answers
 
-    def _submit_chunk(self, chunk: list[TaskRequest | Mapping[str, object]]) -> list[Task | TaskerError]:
+    def _submit_chunk(
+        self, chunk: list[TaskRequest | Mapping[str, object]], metadata: Iterator[Mapping[str, str] | None]
+    ) -> list[Task | TaskerError]:
         prepared: list[tuple[TaskRequest, Ticket] | TaskerError] = []
         for request in chunk:
+            ids = next(metadata, None)
             try:
                 asked = request_of(request, {})
-                prepared.append((asked, self._ticket(asked)))
+                prepared.append((asked, self._ticket(asked, ids)))
             except TaskerError as error:
                 prepared.append(error)
         self._context.commander.execute_all([one[1] for one in prepared if not isinstance(one, TaskerError)])
@@ -76,10 +100,10 @@ class Submission:
         except TaskerError as error:
             return error
 
-    def _ticket(self, asked: TaskRequest) -> Ticket:
+    def _ticket(self, asked: TaskRequest, metadata: Mapping[str, str] | None) -> Ticket:
         context = self._context
         entry = context.definitions.find(asked.name, asked.namespace, asked.version)
-        plain, encoded = to_json(asked.context, limit_bytes=context.settings.sizes.context, what="the context")
+        plain, written = to_json(asked.context, limit_bytes=context.settings.sizes.context, what="the context")
         entry.validate(plain if isinstance(plain, dict) else {})
         new_id = context.office.event_id()
         definition = entry.definition
@@ -106,7 +130,9 @@ class Submission:
         header = plan.header
         if correlation is not None or digest is not None:
             header = header._replace(correlation_id=correlation, identity=digest)
-        return Ticket(new_id, command, size=len(encoded), created=(plan, header))
+        ticket = Ticket(new_id, command, size=len(written), created=(plan, header))
+        ticket.metadata = encoded(context.telemetry.inherited(metadata))
+        return ticket
 
     def _identity(self, asked: TaskRequest, entry: Entry, plain: object) -> str | None:
         """Give the identity of a request: its key, else what the definition's strategy makes of it."""

@@ -23,6 +23,8 @@ class Ticket:
         command: What is asked.
         size: Bytes of user data in it, for the bounds of the inbox.
         created: For a new task, the plan and the stream's row.
+        metadata: For a new task, the bytes of the trace and request ids that came with its request, or None.
+        expected: The version at which the task must be when the command is decided; None for any.
         report: True for reports of attempts and for timers: they go first and are never given up.
         worker_id: For the report of an attempt, the name under which it was started; it counts under no other.
         returns: The attempt whose slot this report gives back, or None.
@@ -34,8 +36,8 @@ class Ticket:
     """
 
     __slots__ = (
-        "command", "created", "error", "gate", "hooked", "known", "position", "report", "returns", "settled",
-        "size", "stream_id", "taken_by", "worker_id",
+        "command", "created", "error", "expected", "gate", "hooked", "known", "metadata", "position", "report",
+        "returns", "settled", "size", "stream_id", "taken_by", "worker_id",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +55,8 @@ class Ticket:
         self.size = size
         self.created = created
         self.gate = gate
+        self.metadata: bytes | None = None
+        self.expected: int | None = None
         self.report = False
         self.worker_id: str | None = None
         self.returns: Running | None = None

@@ -13,7 +13,7 @@ from tasker.domain.events import CustomEvent
 from tasker.domain.status import TaskStatus
 from tasker.domain.task import Task, blank
 from tasker.domain.work import changes
-from tasker.errors import LogUnavailable, StaleAttempt, TaskerError
+from tasker.errors import Conflict, LogUnavailable, StaleAttempt, TaskerError
 from tasker.instrument import logger
 from tasker.log.port import Append, Appended, Holding, IdentityTaken
 from tasker.runtime.staged import Staged
@@ -168,13 +168,13 @@ class Turn:
     def _react(self, ticket: Ticket, staged: Staged, command: TaskCommand) -> tuple[tuple[TaskStreamEvent, ...], Task]:
         """Decide; before a refusal or a silent repeat is believed, the state is brought up to date with the log."""
         try:
-            events, task = react(staged.task, command)
+            events, task = _decided(ticket, staged.task, command)
         except TaskerError:
             if not self._refreshed(ticket, staged):
                 raise
-            return react(staged.task, command)
+            return _decided(ticket, staged.task, command)
         if not events and self._refreshed(ticket, staged):
-            events, task = react(staged.task, command)
+            events, task = _decided(ticket, staged.task, command)
         if isinstance(command, CreateTask):
             self.staged[ticket.stream_id] = staged
         return events, task
@@ -228,6 +228,9 @@ class Turn:
 
     def _make_known(self, won: dict[bytes, Staged], results: list[AppendResult]) -> None:
         office = self.office
+        control = self._control_events if results and isinstance(results[-1], Appended) else ()
+        if office.telemetry.enabled and (won or control):
+            office.telemetry.committed([staged.change(stream_id) for stream_id, staged in won.items()], control)
         office.streams.put_all([(stream_id, staged.known) for stream_id, staged in won.items()])
         if self._control_tickets:
             self._settle_control(results)
@@ -302,3 +305,18 @@ class Turn:
             ticket.refuse(error)
         office.inbox.give_back(kept)
         office.stalled(error)
+
+
+def _decided(ticket: Ticket, task: Task, command: TaskCommand) -> tuple[tuple[TaskStreamEvent, ...], Task]:
+    """Decide a command on a task that is at the version which the caller has seen.
+
+    Raises:
+        Conflict: The task has moved on.
+    """
+    if ticket.expected is not None and task.version != ticket.expected:
+        message = (
+            f"expected task {task.id} at version {ticket.expected}, found it at {task.version}; "
+            "read it again and decide anew"
+        )
+        raise Conflict(message, field="expected_version")
+    return react(task, command)

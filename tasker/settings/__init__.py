@@ -131,7 +131,9 @@ def _checked(content: object, places: Mapping[str, str], refuse: _Refuse) -> Set
     try:
         return Settings.model_validate(content, context=places)
     except ValidationError as error:
-        problems = [problem(Settings, details, content) for details in error.errors()]
+        # What is misspelt comes first: it is often why another key is missing.
+        found = sorted(error.errors(), key=lambda details: details["type"] != "extra_forbidden")
+        problems = [problem(Settings, details, content) for details in found]
     raise refuse(problems, places)  # outside of the handler: the error of the library would show the values
 
 

@@ -54,6 +54,9 @@ Reference = Annotated[
 Strategy = Annotated[
     str, AfterValidator(_matching(r"always_unique|strict|[\w.]+:[\w.]+", "always_unique, strict or module:function"))
 ]
+Glob = Annotated[
+    str, AfterValidator(_matching(r"[A-Za-z0-9_.*?\[\]!$-]+", "the name of an event or a glob, such as step.*"))
+]
 Listed = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
 Limit = Annotated[Mapping[str, Positive], AfterValidator(MappingProxyType)]
 Options = Annotated[Mapping[str, object], AfterValidator(MappingProxyType)]
@@ -164,7 +167,12 @@ class KafkaSecurity(Section):
 
 
 class Kafka(Section):
-    """The broker; without `bootstrap` Kafka is not used."""
+    """The broker; without `bootstrap` Kafka is not used.
+
+    In seconds: a request waits `definition_timeout` for a worker that knows its definition; after `session_timeout` the
+    partitions of a silent worker go to others; after `progress_timeout` a worker that acknowledges nothing although
+    there is something begins anew.
+    """
 
     bootstrap: Listed = ()
     group: Text = "tasker"
@@ -173,6 +181,9 @@ class Kafka(Section):
     partitions: Positive = 12
     replication: Positive = 1
     start_timeout: Seconds = 30.0
+    definition_timeout: SecondsOrZero = 60.0
+    session_timeout: Seconds = 10.0
+    progress_timeout: Seconds = 60.0
     security: KafkaSecurity = Field(default_factory=KafkaSecurity)
 
 
@@ -202,9 +213,9 @@ class Http(Section):
 
 
 class EventRule(Section):
-    """Which events go to which back ends; metrics are never sampled."""
+    """Which events go to which back ends; the first rule that matches counts. Metrics are never sampled."""
 
-    match: Text
+    match: Glob
     backends: tuple[Backend, ...] = ("traces", "metrics", "logs")
     sampling: Annotated[float, Field(strict=True, ge=0, le=1)] = 1.0
 

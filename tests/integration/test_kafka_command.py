@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tasker import Tasker
 from tasker.kafka.client import cluster_id
 from tasker.kafka.intake import Intake
 from tasker.kafka.letters import Letters
@@ -52,11 +53,14 @@ def test_a_request_is_published(shell):
 
 
 def test_many_requests_are_published(shell):
-    """A file of JSON lines is published as a whole, or, if one line is wrong, not at all."""
+    """A file of JSON lines is published as a whole, and spread, or, if one line is wrong, not at all."""
     shell.json("kafka", "topics")
     lines = shell.folder / "requests.jsonl"
     lines.write_text("\n".join(json.dumps({"name": "order", "context": {"order_id": n}}) for n in range(700)) + "\n\n")
     assert shell.json("kafka", "publish", "--lines", str(lines)).one == {"published": 700}
+    found = everything(broker.shared(), Settings.load().kafka.topics.requests)
+    assert {one.key for one in found} == {None}
+    assert len({one.partition for one in found}) == 2
     lines.write_text('{"name": "order"}\n{"name": "order", "colour": "red"}\n')
     done = shell("kafka", "publish", "--lines", str(lines))
     assert done.code == 1
@@ -103,6 +107,18 @@ def test_dead_letters_are_listed_and_replayed(shell):
     assert len(shell.json("kafka", "dlq", "list", "--all").lines) == 1
     assert len(everything(broker.shared(), names.requests)) == 3
     assert shell("kafka", "dlq", "replay", "9/9").code == 1
+
+
+def test_the_doctor_looks_at_the_broker(shell):
+    """With a broker in the settings it is among the checks, well or not; without one it is not."""
+    with Tasker("sqlite:///shop.db", settings={}) as log:
+        list(log.events())
+    assert shell.json("doctor").one["checks"]["broker"] == "ok"
+    (shell.folder / "tasker.yaml").write_text("url: sqlite:///shop.db\nkafka: {bootstrap: 'localhost:1'}\n")
+    done = shell("doctor", "--json")
+    assert (done.code, done.one["checks"]["broker"]) == (1, "failed: BrokerUnavailable")
+    (shell.folder / "tasker.yaml").write_text("url: sqlite:///shop.db\n")
+    assert "broker" not in shell.json("doctor").one["checks"]
 
 
 def test_no_broker_is_one_clear_line(shell):

@@ -12,7 +12,7 @@ from tasker.kafka.dead import DeadLetters
 from tasker.kafka.errors import BrokerUnavailable, PublishRefused
 from tasker.kafka.intake import Intake
 from tasker.kafka.letters import CUT, Letters
-from tasker.kafka.message import IDENTITY, UNKNOWN_SINCE, Outgoing
+from tasker.kafka.message import IDENTITY, UNKNOWN_SINCE, Incoming, Outgoing
 from tasker.kafka.publisher import Publisher
 from tasker.kafka.publishing import outgoing
 from tasker.settings import Settings
@@ -152,3 +152,12 @@ def test_what_the_broker_refuses_is_an_error(line):
     line.raw(b"the publisher goes on")
     with pytest.raises(BrokerUnavailable):
         line.publisher.publish([Outgoing("no-such-topic", None, b"x")])
+
+
+def test_a_message_with_neither_key_nor_value_is_a_letter(line):
+    """Other producers can publish nothing at all; that too is written away, and holds nobody up."""
+    nothing = Incoming(line.kafka.topics.requests, 0, 0, 0, None, None)
+    taken = line.intake.take([nothing])
+    line.letters.write(taken)
+    [letter] = line.dead.letters()
+    assert (letter.reason, letter.message.value) == ("tombstone", None)

@@ -169,6 +169,7 @@ def test_tasker_config_names_the_file(tmp_path: Path) -> None:
             "subscribers:\n  - {class: a.b, strat: now}\n",
             "tasker.yaml:2: subscribers.0.strat: unknown key. Did you mean",
         ),
+        ("subscribers:\n  - {clas: a.b}\n", "tasker.yaml:2: subscribers.0.clas: unknown key. Did you mean 'class'?"),
         ("subscribers:\n  - {class: a.b, start: -1}\n", "start: expected now, beginning or a position"),
         (
             "http: {keys: [{name: a}]}\n",

@@ -107,7 +107,7 @@ class Failing:
         """Give a definition."""
         return self.shop.definition(*names)
 
-    def submit_many(self, requests):
+    def submit_many(self, requests, *, metadata=()):
         """Fail, or submit."""
         self.calls += 1
         requests = list(requests)
@@ -140,7 +140,7 @@ def test_a_fault_of_the_program_hits_one_message_only(shop):
     """A request that makes the engine raise is a dead letter; its neighbours become tasks."""
 
     class Faulty(Failing):
-        def submit_many(self, requests):
+        def submit_many(self, requests, *, metadata=()):
             requests = list(requests)
             if any(one.context["order_id"] == 13 for one in requests):
                 raise ZeroDivisionError("13")

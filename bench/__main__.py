@@ -1,4 +1,4 @@
-"""`python -m bench [--quick | --large]`: measure Tasker, the disk and a peer, print the table, write the figures."""
+"""`python -m bench [--quick | --large] [subscriptions]`: measure Tasker beside the disk and a peer, print the table."""
 
 from __future__ import annotations
 
@@ -12,17 +12,35 @@ from pathlib import Path
 
 from bench import postgres
 from bench.measures import MEASURES
-from bench.plan import EVENTS, PEER, PG, One, Plan, announce, plan, space
+from bench.plan import (
+    EVENTS,
+    HTTP,
+    KAFKA,
+    PEER,
+    PG,
+    SECTIONS,
+    SUBSCRIPTIONS,
+    TELEMETRY,
+    One,
+    Plan,
+    announce,
+    plan,
+    space,
+)
 from bench.report import DOCUMENT, Report, put
 from bench.rows import large_rows, rows
+from bench.rows_http import http_rows
+from bench.rows_kafka import kafka_rows
 from bench.rows_postgres import postgres_rows
+from bench.rows_subscriptions import subscription_rows
+from bench.rows_telemetry import telemetry_rows
 from bench.run import Found, run
 from bench.server import Server, durability
 from bench.setting import CACHE, FULL, LARGE, QUICK, ROOT, Size, head_of
 
 _ROUNDS = {"quick": 1, "full": 3, "large": 3}
 _DAY = 86_400
-_FIGURES = CACHE / "figures.json"
+_ROWS = {SUBSCRIPTIONS: subscription_rows, HTTP: http_rows, TELEMETRY: telemetry_rows, KAFKA: kafka_rows}
 
 
 def main() -> int:
@@ -35,10 +53,10 @@ def main() -> int:
     CACHE.joinpath(".gitignore").write_text("*\n")
     _sweep()
     with Server() as server, tempfile.TemporaryDirectory(prefix="logs-", dir=CACHE) as folder:
-        planned = plan(size, asked.only, Path(folder), server)
+        planned = plan(size, SECTIONS.get(asked.section) or asked.only, Path(folder), server)
         announce(planned)
         told = durability(server.url) if server.url else ""
-        found = run(planned, asked.rounds or _ROUNDS[size.name])
+        found = run(planned, _rounds(asked, size))
         for samples in found:
             samples.notes["floor"] = _spread(samples.values.get("commit_ms", []))
             samples.notes["large"] = _many(EVENTS[size.name])
@@ -52,7 +70,7 @@ def main() -> int:
 
 def _show(asked: argparse.Namespace, planned: Plan, found: Found, told: str) -> None:
     """Write the figures, and print them; those of PostgreSQL in a section of their own."""
-    rounds = asked.rounds or _ROUNDS[planned.size.name]
+    rounds = _rounds(asked, planned.size)
     main = Report(found.files.medians(), found.files.notes, _without(planned, pg=False), _command(planned.size), rounds)
     also = Report(
         found.postgres.medians(), found.postgres.notes, _without(planned, pg=True), _command(planned.size), rounds, told
@@ -60,23 +78,36 @@ def _show(asked: argparse.Namespace, planned: Plan, found: Found, told: str) -> 
     kept: dict[str, object] = {**main.kept(), "samples": found.files.values}
     if planned.server or PG in planned.missing:
         kept["postgres"] = {**also.kept(), "samples": found.postgres.values}
-    asked.json.parent.mkdir(parents=True, exist_ok=True)
-    asked.json.write_text(json.dumps(kept, indent=1) + "\n")
+    file: Path = asked.json or CACHE / f"figures{asked.section and '-'}{asked.section}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(kept, indent=1) + "\n")
+    if asked.section:
+        _show_section(asked, main, also)
+        return
     if asked.only:
         print("\n".join(f"{key} {value:.6g}" for key, value in main.figures.items()))
         print("\n".join(f"{key}@{PG} {value:.6g}" for key, value in also.figures.items()))
         return
     large = planned.size is LARGE
     name = "large: make bench-large" if large else "figures: make bench"
-    _told(asked, name, main.table(large_rows() if large else rows()))
+    _told(asked, f"{name} ARGS=--docs", main.table(large_rows() if large else rows()))
     if planned.server:
-        _told(asked, "postgres: make bench", also.table(postgres_rows()))
+        _told(asked, "postgres: make bench ARGS=--docs", also.table(postgres_rows()))
 
 
-def _told(asked: argparse.Namespace, name: str, shown: str) -> None:
+def _show_section(asked: argparse.Namespace, main: Report, also: Report) -> None:
+    """Print a section of its own, SQLite and PostgreSQL in one table."""
+    figures = {**main.figures, **{f"{key}@{PG}": value for key, value in also.figures.items()}}
+    durability = "; ".join(filter(None, (main.durability, also.durability)))
+    missing, command = {**main.missing, **also.missing}, f'make bench ARGS="{asked.section}"'
+    found = main._replace(figures=figures, durability=durability, missing=missing, command=command)
+    _told(asked, f'{asked.section}: make bench ARGS="{asked.section} --docs"', found.table(_ROWS[asked.section]()))
+
+
+def _told(asked: argparse.Namespace, mark: str, shown: str) -> None:
     print(shown)
     if asked.docs:
-        put(f"{name} ARGS=--docs", shown)
+        put(mark, shown)
 
 
 def _without(planned: Plan, *, pg: bool) -> dict[str, str]:
@@ -100,6 +131,11 @@ def _many(events: int) -> str:
     return f"{events / 1e6:.1f} M"
 
 
+def _rounds(asked: argparse.Namespace, size: Size) -> int:
+    """Give how often the round is repeated; a section takes its turns within a measure."""
+    return asked.rounds or (1 if asked.section else _ROUNDS[size.name])
+
+
 def _command(size: Size) -> str:
     return "make bench" if size is FULL else f"make bench-{size.name}"
 
@@ -109,8 +145,16 @@ def _parser() -> argparse.ArgumentParser:
     sizes = parser.add_mutually_exclusive_group()
     sizes.add_argument("--quick", action="store_true", help="one round of smaller sizes, under a minute")
     sizes.add_argument("--large", action="store_true", help="logs of 5 and 10 million events")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds, if not 3 (quick: 1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", default=_FIGURES, help="where every sample goes")
+    parser.add_argument(
+        "section",
+        nargs="?",
+        default="",
+        choices=["", *SECTIONS],
+        metavar="SECTION",
+        help=f"only {', '.join(SECTIONS)}, in a table of its own",
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds, if not 3 (quick, and of a section: 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where every sample goes, if not into the cache")
     parser.add_argument("--docs", action="store_true", help=f"also put the table into {DOCUMENT.relative_to(ROOT)}")
     names = sorted({*MEASURES, PEER})
     parser.add_argument(

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, floor, history, logs, standing, workers
+from bench import engine, floor, history, http, kafka, logs, standing, subscriptions, telemetry, workers
 from bench.pairs import PAIRED, pair
 from bench.postgres import PostgresBench
 from bench.setting import CACHE, SIZES, Bench, Figures
@@ -34,6 +34,9 @@ MEASURES: dict[str, Measure] = {
         *(disk, engine.linear, engine.blocking, engine.idle_caller, engine.idle_started, engine.submit),
         *(engine.long_chain, engine.fan_out, history.history, history.folds, history.verify, history.rebuild),
         *(history.cold, standing.restart, standing.memory, standing.command, workers.workers, workers.idle_cost),
+        *(subscriptions.deliveries, subscriptions.delivery_latency, subscriptions.subscribed),
+        *(http.http_tasks, http.http_list, http.http_streams, telemetry.telemetry),
+        *(kafka.kafka_speed, kafka.kafka_paced),
     )
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,7 +41,21 @@ _NO_LARGE = "no large log: a quick run uses the one that `make bench` has made"
 _LIVE_TASKS = {"quick": 2_000, "full": 100_000, "large": 100_000}
 
 
-ON_POSTGRES = frozenset(one.partition("@")[0] for one in (*_ROUND, *_ONCE) if f"@{PG}" in one)
+SUBSCRIPTIONS = "subscriptions"
+_SUBSCRIPTIONS = ("deliveries", "delivery_latency", "subscribed")
+HTTP = "http"
+TELEMETRY = "telemetry"
+KAFKA = "kafka"
+SECTIONS: dict[str, tuple[str, ...]] = {
+    SUBSCRIPTIONS: (*_SUBSCRIPTIONS, *(f"{name}@{PG}" for name in _SUBSCRIPTIONS)),
+    TELEMETRY: ("telemetry",),
+    HTTP: ("http_tasks", "http_list", "http_streams"),
+    KAFKA: (f"kafka_speed@{PG}", f"kafka_paced@{PG}"),
+}
+"""Runs of their own, by name: what each measures."""
+
+_EVERY = (*_ROUND, *_ONCE, *(name for names in SECTIONS.values() for name in names))
+ON_POSTGRES = frozenset(one.partition("@")[0] for one in _EVERY if f"@{PG}" in one)
 """The measures that PostgreSQL knows."""
 
 
@@ -86,7 +101,7 @@ class Plan(NamedTuple):
     server: str
 
 
-def plan(size: Size, names: list[str] | None, folder: Path, server: Server) -> Plan:
+def plan(size: Size, names: Sequence[str] | None, folder: Path, server: Server) -> Plan:
     """Make what a run needs and say what it does.
 
     Args:

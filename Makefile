@@ -21,9 +21,9 @@ demo: core               ## twenty orders through an engine whose worker is kill
 	@.venv/bin/tasker demo $(ARGS)
 test: dev                ## all tests; ARGS= goes to pytest, say ARGS="-n0 tests/unit"
 	@.venv/bin/python -m pytest -n auto $(ARGS)
-system:                  ## the programs that some tests use and no Python package brings, by apt: Chromium, kcat, pgbouncer
-	@{ command -v chromium && command -v kcat && command -v /usr/sbin/pgbouncer; } >/dev/null || { apt-get -qq update && \
-	  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium kcat pgbouncer >/dev/null; }
+system:                  ## the programs that some tests use and no Python package brings, by apt: Chromium, kcat, pgbouncer, …
+	@for p in chromium curl jq kcat /usr/sbin/pgbouncer; do command -v $$p || break; done | grep -q pgbouncer || { apt-get -qq update && \
+	  DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium curl jq kcat pgbouncer >/dev/null; }
 check: lint types imports ## everything that is checked without running it
 lint: dev                ## ruff: rules and format
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tasker import Tasker
     from tasker.log.port import Append, AppendResult, EventLog
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def eventually(predicate: Callable[[], object], seconds: float = PATIENCE) -> object:

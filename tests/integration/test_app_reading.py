@@ -130,6 +130,29 @@ def test_events_are_read_as_they_are_asked_for(app, monkeypatch):
     assert len(pages) == 2
 
 
+def test_events_of_a_task_are_read_behind_the_position(app, monkeypatch):
+    """Of the events of one task, those up to `after` are not read; all behind it are, page by page."""
+    monkeypatch.setattr(reading, "_PAGE", 2)
+    done(app)
+    task = done(app)
+    everything = list(app.events(task.id))
+    log, read = faulty(app), []
+    tail, stream = log._log.tail, log._log.stream
+    log.tail = lambda after, **keys: noted(read, tail(after, **keys))
+    log.stream = lambda stream_id, **keys: noted(read, stream(stream_id, **keys))
+    for known in range(len(everything) + 1):
+        after = everything[known - 1].position if known else 0
+        assert list(app.events(task.id, after=after)) == everything[known:]
+        assert read == [event.position for event in everything[known:]]
+        read.clear()
+
+
+def noted(read, rows):
+    """Note the positions of rows that were read."""
+    read.extend(row.position for row in rows)
+    return rows
+
+
 @pytest.mark.parametrize("keys", [{"types": []}, {"types": "a b"}, {"after": -1}, {"limit": "x"}, {"after": None}])
 def test_wrong_filters_of_events_are_refused_by_the_call(app, keys):
     """InvalidRequest comes from the call, not from the first event."""

@@ -146,7 +146,7 @@ def test_a_missing_extra(shell, line):
     program = "import sys; sys.modules['psycopg'] = None; from tasker.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", program, *line.split(), "--url", f"postgresql://me:{QUOTED}@127.0.0.1:9/db"],
-        cwd=shell.folder, env=own_environment(), capture_output=True, text=True, timeout=60, check=False,
+        cwd=shell.folder, env=own_environment(), capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
@@ -190,7 +190,7 @@ class TestOld:
         assert execute(old_url, "SELECT version_num, log_id FROM alembic_version, log_head") == [
             (REVISIONS[-1], b"\7" * 16)
         ]
-        assert shell.json("submit", "shop", "--wait", "--timeout", "20", "--url", old_url).one["status"] == "complete"
+        assert shell.json("submit", "shop", "--wait", "--timeout", "120", "--url", old_url).one["status"] == "complete"
 
     def test_a_failing_upgrade_changes_nothing(self, shell, old_url):
         """An upgrade that finds a table of something else in its way is rolled back as a whole, and says what to do."""
@@ -258,7 +258,7 @@ def test_a_table_that_is_dropped_under_a_worker(shell, postgres_url):
     """A running worker says what is missing and neither breaks nor shows a traceback; it still stops when told."""
     with shell.process("worker", "--url", postgres_url) as worker:
         worker.until(lambda: "runs on" in worker.out)
-        shell.json("submit", "shop", "--wait", "--timeout", "20", "--url", postgres_url)
+        shell.json("submit", "shop", "--wait", "--timeout", "120", "--url", postgres_url)
         execute(postgres_url, "DROP TABLE events CASCADE")
         check_refused(shell("submit", "shop", "--url", postgres_url), "events", "is missing")
         wait_for(lambda: "is missing" in worker.err or worker.child.poll() is not None)

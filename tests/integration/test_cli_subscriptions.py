@@ -47,7 +47,7 @@ def parked(shell):
     with shell.process("worker") as worker:
         worker.until(lambda: "runs on" in worker.out)
         for _ in range(2):
-            assert shell("submit", "shop", "--wait", "--timeout", "20").code == 0
+            assert shell("submit", "shop", "--wait", "--timeout", "120").code == 0
         wait_for(lambda: [one["parked"] for one in shell.json("subscriptions", "list").lines] == [2])
         assert worker.stop() == 0
     (shell.folder / "refuse").unlink()

@@ -28,7 +28,7 @@ def test_a_task_submitted_by_a_handler_runs_beside_that_handler():
 
 def test_handlers_that_block_after_many_quick_ones_still_run_side_by_side():
     """Quick handlers share a thread; when they begin to block, each gets one of its own, up to the slots."""
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=60)
 
     def maybe(task, sequence, step):
         if task.context.get("block"):

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from tasker.bus.receivers import Receivers
 from tasker.bus.subscriber import BaseSubscriber, checked
 from tasker.codec.recorded import RecordedEvent
 from tasker.codec.rows import StoredEvent
@@ -48,6 +49,16 @@ def test_dispatch():
     results = [notes.deliver(recorded(name)) for name in ("order.paid", "order.item.added", "order.refunded")]
     assert results == [True, True, False]
     assert notes.seen == [("paid", 4), ("other", "order.item.added")]
+
+
+def test_a_misspelt_event_is_refused():
+    """What names an event that cannot be is not subscribed, with what may have been meant."""
+    notes = Notes()
+    notes.subscribe_to = ("order.paid", "task.faild")
+    with pytest.raises(InvalidRequest, match=r"Did you mean 'task\.failed'"):
+        checked(notes)
+    with pytest.raises(InvalidRequest, match=r"Did you mean 'task\.failed'"):
+        Receivers().add("task.faild", print)
 
 
 def test_fallback(caplog):

@@ -87,6 +87,7 @@ GOOD = "{class: 'listing_told:Told', config: {token: secret-token}}"
         ("class: 'listing_told:Nameless'\n  name: ' '", 3, ["needs a name"]),
         ("class: 'listing_told:Silent'", 2, ["expected a glob"]),
         ("class: 'listing_told:Silent'\n  name: x\n  events: [task.failed, 'task failed']", 4, ["'task failed'"]),
+        ("class: 'listing_told:Silent'\n  name: x\n  events: [task.faild]", 4, ["'task.faild'", "mean 'task.failed'"]),
         ("class: 'listing_told:Async'", 2, ["expected a plain method, found `async def`"]),
         ("class: 'listing_told:Nameless'\n  name: x\n  start: 7", 4, ["expected start=", "found 7"]),
     ],

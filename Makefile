@@ -14,7 +14,7 @@ CHECKOUT = again=$$(.venv/bin/python _build/tasker_build.py) && echo '-e .' | $(
 CARGO   = .venv/bin/python _build/cargo.py
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: help demo test system check lint types imports coverage faults kafka schemas bench bench-quick bench-large lock format core dev rust rust-check fuzz
+.PHONY: help demo test system check lint types imports coverage faults faults-kafka kafka schemas bench bench-quick bench-large lock format core dev rust rust-check fuzz
 help:                    ## these lines
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
 demo: core               ## twenty orders through an engine whose worker is killed; ARGS= goes to `tasker demo`
@@ -41,6 +41,8 @@ fuzz: .venv/bin/python   ## broken histories for the Rust fold; ARGS="--seconds 
 	@$(CARGO) run --release --locked --package tasker-fuzz -- $(or $(ARGS),--seconds 60)
 coverage: dev            ## branch coverage of the tests
 	@.venv/bin/python -m pytest -n auto --cov --cov-report=term $(ARGS)
+faults-kafka: dev        ## the same with a Kafka broker beside PostgreSQL, 100 histories; ARGS="--seconds 120" for fewer
+	@.venv/bin/python -m tests.faults.kafka $(or $(ARGS),--histories 100)
 faults: dev              ## 300 histories of real faults, SQLite and PostgreSQL, against the invariants; ARGS="--seconds 120" for fewer
 	@.venv/bin/python -m tests.faults $(or $(ARGS),--histories 300)
 bench: dev               ## the figures of the docs, beside a peer, in ten minutes; ARGS= goes to the bench

@@ -6,6 +6,7 @@ look at every event that a test has recorded.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -36,6 +37,16 @@ def bare_url() -> Iterator[str]:
     """Give the URL of a PostgreSQL database with nothing in it."""
     with postgres.database(ready=False) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def quiet_afterwards() -> Iterator[None]:
+    """Undo what a command that a test calls in its own process does to the root logger: elsewhere the process ends."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    root.handlers[:] = [handler for handler in root.handlers if type(handler).__module__ != "tasker.telemetry.lines"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -36,12 +36,10 @@ class Batched(logging.StreamHandler[TextIO]):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the line of an event, or write a line behind those that were kept."""
-        if record.name != LOGGER:
-            self._write_kept()
-            super().emit(record)
-            return
         try:
             self._kept.append(self.format(record) + self.terminator)
+            if record.name != LOGGER:
+                self.flush()
         except Exception:  # noqa: BLE001 - as handlers do: logging reports it and goes on
             self.handleError(record)
 

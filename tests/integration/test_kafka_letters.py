@@ -66,12 +66,12 @@ def line(bootstrap):
 
 
 def test_a_published_request_becomes_one_task(line):
-    """Key, value and header are as every producer gives them; taken twice it is one task."""
+    """Value and header are as every producer gives them; the key is the identity, or none; taken twice it is one task."""
     line.request(order(1, idempotency_key="k1", correlation_id="c-1"))
     line.request(order(2))
     [keyed] = [one for one in everything(line.bootstrap, line.kafka.topics.requests) if one.key == b"k1"]
     assert keyed.header("X-Correlation-ID") == "c-1"
-    assert {one.key for one in everything(line.bootstrap, line.kafka.topics.requests)} == {b"k1", b"order"}
+    assert {one.key for one in everything(line.bootstrap, line.kafka.topics.requests)} == {b"k1", None}
     first, second = line.take(), line.take()
     assert {task.id for _, task in first.accepted} == {task.id for _, task in second.accepted}
     assert {task.correlation_id for _, task in first.accepted} > {"c-1"}

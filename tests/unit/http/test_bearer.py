@@ -15,7 +15,7 @@ from tasker.http.bearer import JwtAuthenticator
 SECRET = "s" * 64
 NOW = time.time()
 GOOD = {
-    "sub": "ann", "aud": "tasker", "iss": "https://id.example", "exp": NOW + 600,
+    "sub": "ann", "aud": "tasker", "iss": "https://id.example", "exp": NOW + 86_400,
     "permissions": ["task:read", "made:up"], "namespaces": "default other",
 }  # fmt: skip
 AUTHENTICATOR = JwtAuthenticator(SECRET, algorithms=["HS256"], audience="tasker", issuer="https://id.example")

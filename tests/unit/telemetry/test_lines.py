@@ -167,7 +167,17 @@ def test_lines_of_events_are_written_in_batches_and_in_order():
         handler.handle(record(name="tasker.tasks", number=number))
     assert writes == []
     handler.handle(record(name="shop"))
-    assert [text.count("done") for text in writes] == [3, 1]
+    assert [text.count("done") for text in writes] == [4]
     handler.handle(record(name="tasker.tasks"))
     handler.flush()
-    assert len(writes) == 3
+    assert len(writes) == 2
+
+
+def test_a_stream_that_is_gone_raises_nothing(capsys):
+    """What cannot be written is reported as logging does, and whoever logs goes on."""
+    stream = io.StringIO()
+    handler = Batched(stream)
+    handler.handle(record(name="tasker.tasks"))
+    stream.close()
+    handler.handle(record(name="shop"))
+    assert "I/O operation on closed file" in capsys.readouterr().err

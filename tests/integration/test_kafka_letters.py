@@ -66,7 +66,7 @@ def line(bootstrap):
 
 
 def test_a_published_request_becomes_one_task(line):
-    """Value and header are as every producer gives them; the key is the identity or none; taken twice it is one task."""
+    """Value and header are as any producer gives them; the key is the identity or none; taken twice it is one task."""
     line.request(order(1, idempotency_key="k1", correlation_id="c-1"))
     line.request(order(2))
     [keyed] = [one for one in everything(line.bootstrap, line.kafka.topics.requests) if one.key == b"k1"]

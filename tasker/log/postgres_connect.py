@@ -159,7 +159,7 @@ class Database:
                 except BaseException:
                     connection.close()
                     raise
-                self._idle.append(connection)
+                self._keep(connection)
                 self._ready = True
 
     def connect(self, *, autocommit: bool = True) -> Connection:
@@ -174,8 +174,7 @@ class Database:
         """Close every connection; safe to repeat."""
         with self.lock:
             self._closed = True
-            while self._idle:
-                self._idle.pop().close()
+            self._close_idle()
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
@@ -183,11 +182,7 @@ class Database:
     def _reader(self) -> Connection:
         """Take an idle connection or open another."""
         self.open()
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                break
+        while (connection := self._idle_one()) is not None:
             if usable(connection):
                 return connection
             connection.close()
@@ -198,7 +193,22 @@ class Database:
         if self._closed or len(self._idle) >= _IDLE_READERS or lost(connection):
             connection.close()
         else:
-            self._idle.append(connection)
+            self._keep(connection)
+
+    def _keep(self, connection: Connection) -> None:
+        self._idle.append(connection)
+        if self._closed:  # by another thread, which may have looked before this one came
+            self._close_idle()
+
+    def _idle_one(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _close_idle(self) -> None:
+        while (connection := self._idle_one()) is not None:
+            connection.close()
 
 
 def usable(connection: Connection) -> bool:

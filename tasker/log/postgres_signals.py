@@ -85,6 +85,8 @@ class Notifier:
             connection.execute(f"NOTIFY {self._channel()}, '{self.name}'")
         except (psycopg.Error, TaskerError) as error:
             _logger.debug("no hint was sent: %s", error)
+            if connection is not None:
+                connection.close()
             return None
         return connection
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tasker.domain.commands import StartStep, TaskCommand
-    from tasker.domain.control import Control
     from tasker.domain.events import ControlEvent, TaskStreamEvent
     from tasker.log.port import AppendResult
     from tasker.runtime.commander import Office
@@ -45,7 +44,8 @@ class Turn:
         self.now = office.now()
         self.staged: dict[bytes, Staged] = {}
         self.postponed: list[Ticket] = []
-        self._control: Control = office.control
+        # Other threads read pauses anew at any time: what this turn decides holds for those it began with.
+        self._known_control = self._control = office.control
         self._control_events: list[ControlEvent] = []
         self._control_tickets: list[Ticket] = []
 
@@ -59,7 +59,7 @@ class Turn:
             self.office.runs.claim(self)
         writing = {stream_id: staged for stream_id, staged in self.staged.items() if staged.events}
         office = self.office
-        guard = (office.control_id, office.control.version)
+        guard = (office.control_id, self._known_control.version)
         worker_id = None if office.runs is None else office.runs.worker_id
         if any(staged.holdings for staged in writing.values()):  # what ends makes room for what starts
             writing = dict(sorted(writing.items(), key=lambda one: bool(one[1].holdings)))
@@ -206,7 +206,7 @@ class Turn:
             encode(event, event_id=self.office.event_id(), number=None, status=TaskStatus.PENDING)
             for event in self._control_events
         ]
-        version = self.office.control.version
+        version = self._known_control.version
         return Append(self.office.control_id, version, rows, None if version else CONTROL_HEADER)
 
     def _settle(self, by_stream: dict[bytes, AppendResult], results: list[AppendResult]) -> None:
@@ -272,7 +272,8 @@ class Turn:
     def _settle_control(self, results: list[AppendResult]) -> None:
         office = self.office
         if not self._control_events or isinstance(results[-1], Appended):
-            office.control = self._control
+            if self._control.version > office.control.version:
+                office.control = self._control
             if office.runs is not None:
                 office.runs.control_changed()
             last = results[-1].last if self._control_events and isinstance(results[-1], Appended) else 0

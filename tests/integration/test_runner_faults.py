@@ -10,6 +10,7 @@ import pytest
 from tasker import PermanentError, Tasker, TaskHandler, task_handler
 from tasker.errors import LogUnavailable, NotAllowed, Overloaded
 from tasker.runtime import inbox
+from tasker.runtime.runner import Runner
 from tasker.testing import app as memory_app
 from tests.integration.runner_kit import (
     chain,
@@ -154,6 +155,50 @@ def test_nothing_starts_after_a_pause_of_another_process(url):
         assert types(app, only="step.started") == []
         other.resume(scope="all")
         assert app.run_until_complete(task.id, timeout=10).status == "complete"
+
+
+def after_the_claim(monkeypatch, act):
+    """Have something happen once, between what a turn decides and claims and its append."""
+    acts, claim = [act], Runner.claim
+
+    def claim_then_act(runner, turn):
+        claim(runner, turn)
+        if acts and (turn.batch or turn.staged):
+            acts.pop()()
+
+    monkeypatch.setattr(Runner, "claim", claim_then_act)
+
+
+@pytest.mark.parametrize("reread", [True, False])
+def test_a_pause_that_another_thread_reads_behind_a_claim_holds(monkeypatch, url, reread):
+    """A claim counts for the pauses it was decided on, whoever has read newer ones before its append."""
+    with memory_app(plan(step("a")), url=url) as app, Tasker(url, settings={}) as other:
+        task = app.submit(name="plan")
+
+        def pause():
+            other.pause(scope="all")
+            if reread:
+                app._engine.context.office.refresh_control()
+
+        after_the_claim(monkeypatch, pause)
+        app.run_until_idle()
+        assert types(app, only="step.started") == []
+        other.resume(scope="all")
+        assert app.run_until_complete(task.id, timeout=10).status == "complete"
+
+
+def test_a_pause_that_was_recorded_meanwhile_is_not_recorded_twice(monkeypatch, url):
+    """A pause counts for the pauses it was decided on: of two processes that pause one scope, one records it."""
+    with memory_app(url=url) as app, Tasker(url, settings={}) as other:
+
+        def pause():
+            other.pause(scope="all")
+            app._engine.context.office.refresh_control()
+
+        app.start()
+        after_the_claim(monkeypatch, pause)
+        app.pause(scope="all")
+        assert [event.type for event in app.events("$control")] == ["control.paused"]
 
 
 def test_a_reader_hides_nothing_from_the_runner(url):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from threading import Event
+from types import SimpleNamespace
 
+from tasker.errors import TaskerError
 from tasker.log.open import open_store
 from tasker.log.signals import Polling
 from tests.contracts.kit import started
@@ -73,6 +75,35 @@ def test_hints_come_again(postgres_url):
         end_all(postgres_url)
         told.clear()
         assert heard(told, other)
+
+
+def test_a_hint_that_fails_leaves_no_connection_open(monkeypatch, postgres_url):
+    """What could not be said costs its connection: it is closed, and another one says the next hint."""
+    with closing(open_store(postgres_url)) as mine, closing(open_store(postgres_url)) as other:
+        told = Event()
+        mine.signals().listen(told.set)
+        assert heard(told, other)
+        opened, refused = [], Event()
+        notifier = other.log.notifier
+        database, channel = notifier._database, notifier._channel
+
+        def refuse():
+            if not refused.is_set() and opened:
+                refused.set()
+                raise TaskerError("no name")
+            return channel()
+
+        connect = SimpleNamespace(connect=lambda: opened.append(database.connect()) or opened[-1])
+        monkeypatch.setattr(notifier, "_database", connect)
+        monkeypatch.setattr(notifier, "_channel", refuse)
+        end_all(postgres_url)
+        told.clear()
+        while not refused.is_set():
+            assert heard(told, other)
+        assert heard(told, other)
+        other.log.notifier.close()
+        assert len(opened) > 1
+        assert all(connection.closed for connection in opened)
 
 
 def test_the_last_append_is_said(postgres_url):

@@ -42,6 +42,13 @@ def nested(value: object) -> bool:
     return any(isinstance(one, list | dict) for one in inside)
 
 
+def huge(value: object) -> bool:
+    """Say whether there is an integer in it that 64 bits cannot hold."""
+    if isinstance(value, dict | list):
+        return any(huge(one) for one in (value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
+
+
 @pytest.mark.slow
 @schema.parametrize()
 @settings(max_examples=10, suppress_health_check=list(HealthCheck))
@@ -51,6 +58,7 @@ def test_no_request_finds_a_fault(case):
     assume(not any(nested(one) for one in (case.query or {}).values()))
     assume("'0000-" not in str(case.body))  # a year that the published pattern has and no calendar
     assume("\\x00" not in repr(case.body))  # refused at any depth, which the schema of free JSON does not say
+    assume(not huge(case.body))  # as are these
     assert case.call_and_validate(headers=_ROOT, base_url=ADDRESS).status_code < 500
 
 

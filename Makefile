@@ -14,12 +14,12 @@ CHECKOUT = again=$$(.venv/bin/python _build/tasker_build.py) && echo '-e .' | $(
 CARGO   = .venv/bin/python _build/cargo.py
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command 'make lock'
 
-.PHONY: help demo test system check lint types imports coverage faults faults-kafka kafka schemas bench bench-quick bench-large lock format core dev rust rust-check fuzz
+.PHONY: help demo test system check lint types imports coverage faults faults-kafka kafka schemas face bench bench-quick bench-large lock format core dev samples rust rust-check fuzz
 help:                    ## these lines
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 12
 demo: core               ## twenty orders through an engine whose worker is killed; ARGS= goes to `tasker demo`
 	@.venv/bin/tasker demo $(ARGS)
-test: dev                ## all tests; ARGS= goes to pytest, say ARGS="-n0 tests/unit"
+test: dev samples        ## all tests; ARGS= goes to pytest, say ARGS="-n0 tests/unit"
 	@.venv/bin/python -m pytest -n auto $(ARGS)
 system:                  ## the programs that some tests use and no Python package brings, by apt: Chromium, kcat, pgbouncer, …
 	@for p in chromium curl jq kcat /usr/sbin/pgbouncer; do command -v $$p || break; done | grep -q pgbouncer || { apt-get -qq update && \
@@ -32,14 +32,14 @@ types: dev               ## mypy --strict
 imports: dev             ## imports point one way
 	@.venv/bin/lint-imports
 rust: core               ## compile rust_ext: the extension, as every target here does, and what is beside it
-	@$(CARGO) build --release --locked
+	@$(CARGO) build --release --locked --workspace --exclude tasker-python
 rust-check: .venv/bin/python  ## rustfmt, clippy and the tests of the Rust code
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@$(CARGO) test --locked
 fuzz: .venv/bin/python   ## broken histories for the Rust fold; ARGS="--seconds 600" for longer than a minute
 	@$(CARGO) run --release --locked --package tasker-fuzz -- $(or $(ARGS),--seconds 60)
-coverage: dev            ## branch coverage of the tests
+coverage: dev samples    ## branch coverage of the tests
 	@.venv/bin/python -m pytest -n auto --cov --cov-report=term $(ARGS)
 faults-kafka: dev        ## the same with a Kafka broker beside PostgreSQL, 100 histories; ARGS="--seconds 120" for fewer
 	@.venv/bin/python -m tests.faults.kafka $(or $(ARGS),--histories 100)
@@ -55,12 +55,16 @@ kafka: dev               ## a Kafka broker on loopback, data in .kafka/; ARGS=st
 	@.venv/bin/python -m tests.broker $(or $(ARGS),start)
 schemas: dev             ## write schemas/ and docs/EVENTS.md from the code
 	@.venv/bin/tasker schemas --document docs/EVENTS.md $(ARGS)
+face: dev                ## write tests/architecture/face/ from the code, once the public face is what it shall be
+	@.venv/bin/python -m tests.architecture.face
 format: dev              ## rewrite the code as `lint` wants it, where a machine can
 	@.venv/bin/ruff check --fix . ; .venv/bin/ruff format .
 lock: | $(UV)            ## write both lock files again; ARGS=--upgrade for newer versions
 	$(COMPILE) $(ARGS) pyproject.toml -o requirements.lock
 	$(COMPILE) $(ARGS) pyproject.toml --group dev -c requirements.lock -o requirements-dev.lock
 
+samples: .venv/bin/python
+	@$(CARGO) build --release --locked --quiet --package tasker-json-handler --package tasker-typed-handler
 core: .venv/bin/python
 	@$(INSTALL) --require-hashes -r requirements.lock && $(CHECKOUT)
 dev: .venv/bin/python

@@ -13,6 +13,8 @@ import sys
 
 from tasker_build import ROOT, is_native, obstacle
 
+RELEASE = ROOT / "rust_ext/target/release"
+
 
 def main(arguments: list[str]) -> int:
     """Run one command of cargo.
@@ -29,7 +31,18 @@ def main(arguments: list[str]) -> int:
         return 0
     command = [shutil.which("cargo") or "cargo", *arguments]
     environment = {**os.environ, "PYO3_PYTHON": sys.executable}
-    return subprocess.run(command, cwd=ROOT / "rust_ext", env=environment, check=False).returncode
+    code = subprocess.run(command, cwd=ROOT / "rust_ext", env=environment, check=False).returncode
+    name_module()
+    return code
+
+
+def name_module() -> None:
+    """Let Python find the sample of a typed handler, once it is built: cargo names a library `lib…`."""
+    module = RELEASE / "typed_handler.abi3.so"
+    for built in (RELEASE / "libtyped_handler.so", RELEASE / "libtyped_handler.dylib"):
+        if built.exists() and not module.exists():
+            module.unlink(missing_ok=True)  # a link to what is gone
+            module.symlink_to(built.name)
 
 
 if __name__ == "__main__":

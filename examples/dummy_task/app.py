@@ -1,6 +1,21 @@
-"""dummy_task: `python app.py` runs one in memory."""
+"""dummy_task: `python app.py` runs one in memory. Two of its handlers are Rust: `make rust` compiles them."""
 
-from tasker import StepHandler, StepTemplate, Tasker, TaskHandler, task_handler
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from tasker import NativeStepHandler, StepHandler, StepTemplate, Tasker, TaskHandler, task_handler
+from tasker.errors import TaskerError
+
+BUILT = Path(os.environ.get("NATIVE_HANDLERS") or Path(__file__).resolve().parents[2] / "rust_ext/target/release")
+sys.path.append(str(BUILT))
+MISSING = None
+if find_spec("typed_handler") is None:
+    MISSING = (
+        f"expected the compiled handlers in {BUILT}, found none; run `make rust` in the checkout, which needs Rust"
+        " (https://rustup.rs), or let NATIVE_HANDLERS name the folder that has them"
+    )
 
 
 class Dummy(StepHandler):
@@ -14,8 +29,12 @@ class DummyTask(TaskHandler):
     step_templates = [
         StepTemplate(name="step-one", handler_class=Dummy),
         StepTemplate(name="step-two", handler_class=Dummy),
-        StepTemplate(name="step-three", handler_class=Dummy, depends_on_step="step-two"),
-        StepTemplate(name="step-four", handler_class=Dummy, depends_on_step="step-three"),
+        StepTemplate(name="step-three", handler_class="typed_handler:handle", depends_on_step="step-two"),
+        StepTemplate(
+            name="step-four",
+            handler_class=NativeStepHandler(str(BUILT / "libjson_handler")),
+            depends_on_step="step-three",
+        ),
     ]
 
     def update_annotations(self, task, sequence, steps):
@@ -24,6 +43,8 @@ class DummyTask(TaskHandler):
 
 
 def register(app):
+    if MISSING:
+        raise TaskerError(MISSING)
     app.register(DummyTask)
 
 
@@ -42,5 +63,7 @@ def run(url="memory://"):
 
 
 if __name__ == "__main__":
+    if MISSING:
+        sys.exit(MISSING)
     for value in run():
         print(value)

@@ -5,13 +5,14 @@
 import os
 
 import pytest
-from app import register, run
+from app import MISSING, register, run
 
 from tasker import Tasker
 from tasker.errors import InvalidRequest
 
 URL = os.environ.get("TASKER_EXAMPLE_URL", "memory://")
 STEPS = ["step-one", "step-two", "step-three", "step-four"]
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
 
 def test_it_completes_with_an_annotation_for_each_step():

@@ -50,8 +50,8 @@ def checked_api_step(step: StepTemplate) -> StepTemplate:
             raise refused(f"expected in accept a status such as 404, found {shown(status)}", _CONFIG, "accept", place)
     seconds = config.get("timeout_seconds")
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
-    if seconds is not None and not number and not _later(seconds):
-        message = f"expected for timeout_seconds of an API step a number greater than 0, found {shown(seconds)}"
+    if seconds not in (None, "none") and not number and not _later(seconds):
+        message = f"expected for timeout_seconds of an API step a number greater than 0 or none, found {shown(seconds)}"
         raise refused(message, _CONFIG, "timeout_seconds")
     return _merged(step)
 

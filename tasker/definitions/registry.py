@@ -30,7 +30,7 @@ class Entry:
         encoded: The canonical bytes to which tasks are pinned.
         validator: The schema of contexts, or None for any context.
         task_handler_class: The class with the hooks, or None.
-        directory: The folder of the definition's file; None for a declaration in code.
+        directory: The folder of the definition's file, or of its class's; None for a value.
     """
 
     definition: TaskDefinition
@@ -128,6 +128,11 @@ class Definitions:
         if found is None:
             raise self._unknown(name, namespace, version)
         return found
+
+    def directory(self, definition: TaskDefinition) -> Path | None:
+        """Give the folder of the file of a definition; None where there is no file, or no such definition."""
+        entry = self._entries.get((definition.namespace, definition.name, definition.version))
+        return None if entry is None else entry.directory
 
     def pinned(self, digest: bytes) -> Entry | None:
         """Give the definition with this content, also one that was replaced; None if this process never had it."""

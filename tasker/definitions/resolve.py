@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 from typing import TypeVar
 
 from tasker.definitions.api_steps import checked_api_step, is_api_step
 from tasker.definitions.environments import applied
 from tasker.definitions.names import named_object
+from tasker.definitions.native_steps import check_native_step, compiled_handler
 from tasker.definitions.schemas import compiled
 from tasker.definitions.secrets import placeholders
 from tasker.domain.declared import changed, check_event_name, declared, refused, shown
@@ -71,6 +72,7 @@ def _step(step: StepTemplate, path: _Path, namespace: str | None, handlers: dict
         step = changed(step, {"handler_class": handlers[key], "handler_config": config})
     if step.custom_events:
         _check_custom_events(step, path)
+    _at(path, lambda: check_native_step(step))
     return _at(path, lambda: checked_api_step(step)) if is_api_step(step) else step
 
 
@@ -91,6 +93,8 @@ def _handler(handler: HandlerClass, namespace: str | None) -> object:
     if isinstance(found, FunctionType):
         _check_signature(found)
         return found
+    if isinstance(found, BuiltinFunctionType):
+        return compiled_handler(found)
     if callable(found) or callable(getattr(found, "process", None)):
         return found
     raise refused(f"expected a class or a function as handler_class, found {shown(found)}")

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 import orjson
 
 from tasker.errors import PermanentError, TaskerError
+from tasker.handlers.api_body import parsed
+from tasker.handlers.api_client import AsyncClient, Client, Use, begin
 from tasker.handlers.api_config import ApiConfig
-from tasker.handlers.api_outcome import classify, explained
+from tasker.handlers.api_outcome import classify, explained, refused
 from tasker.handlers.attempt import is_async
 from tasker.handlers.step_handler import StepHandler
 from tasker.handlers.step_view import JsonValue
 
 if TYPE_CHECKING:
     from tasker.handlers.attempt_step import AttemptStep
-
-MAX_REDIRECTS = 5
-_WITH_KEY = frozenset({"POST", "PATCH"})
-_CURRENT: ContextVar[AttemptStep | None] = ContextVar("tasker_api_step", default=None)
 
 
 class ApiStepHandler(StepHandler):
@@ -31,10 +28,13 @@ class ApiStepHandler(StepHandler):
     408, 425, 429, 5xx and transport errors are retried, everything else fails for good.
     """
 
+    _use: Use | None = None
+
     @property
     def connection(self) -> Any:  # noqa: ANN401 - a Client in sync handlers, an AsyncClient in async ones
         """Give the `httpx2.Client` (in async handlers the `AsyncClient`) that this worker keeps for the config.
 
+        Attempts share it: give what is meant for one request with that request. Cookies alone last for the attempt.
         POST and PATCH carry the step's idempotency key unless the request has an `Idempotency-Key` of its own. A thread
         that the handler starts asks for `self.connection` itself, or its requests carry no key.
 
@@ -46,14 +46,15 @@ class ApiStepHandler(StepHandler):
         if step is None:
             message = f"{type(self).__qualname__}.connection is there only while the engine runs an attempt of it"
             raise TaskerError(message)
-        _CURRENT.set(step)
-        connections = step.tools.connections
+        self._use = self._use or Use(step, httpx2.Cookies())
+        begin(self._use)
+        connections, secrets = step.tools.connections, step.secrets
         transport = connections.transport
         config = orjson.dumps(dict(self.config), default=repr, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
         if is_async(type(self)):
             key = (config, asyncio.get_running_loop())
-            return connections.get(httpx2.AsyncClient, key, lambda: _async_client(self._settings, transport))
-        return connections.get(httpx2.Client, config, lambda: _client(self._settings, transport))
+            return connections.get(AsyncClient, key, lambda: AsyncClient(self._settings, secrets, transport))
+        return connections.get(Client, config, lambda: Client(self._settings, secrets, transport))
 
     @property
     def _settings(self) -> ApiConfig:
@@ -66,7 +67,7 @@ class ApiStepHandler(StepHandler):
             process_output = {
                 "status": process_output.status_code,
                 "headers": headers,
-                "body": _body(process_output),
+                "body": parsed(process_output),
             }
         return super().process_results(step, process_output, initial_results)
 
@@ -80,7 +81,7 @@ class ApiStepHandler(StepHandler):
         Raises:
             PermanentError: There is no such value; its text names the path.
         """
-        value = _body(response) if isinstance(response, httpx2.Response) else response
+        value = parsed(response) if isinstance(response, httpx2.Response) else response
         for place, part in enumerate(path):
             try:
                 value = _inside(value, part)
@@ -102,14 +103,18 @@ class ApiStepHandler(StepHandler):
         try:
             if isinstance(error, httpx2.HTTPStatusError):
                 self._classify(error.response)
+                return refused(error)
             return explained(error) if isinstance(error, httpx2.RequestError) else error
         except TaskerError as classified:
             return classified.with_traceback(error.__traceback__)
 
     def _classify(self, response: httpx2.Response) -> None:
         accept = self._settings.accept if self.config.get("accept") else frozenset()
-        clock = None if self.attempt_step is None else self.attempt_step.tools.clock
-        classify(response, accept, clock)
+        step = self.attempt_step
+        if step is None:
+            classify(response, accept)
+        else:
+            classify(response, accept, step.tools.clock, step.secrets)
 
 
 def _inside(value: JsonValue, part: str | int) -> JsonValue:
@@ -117,49 +122,3 @@ def _inside(value: JsonValue, part: str | int) -> JsonValue:
         found: JsonValue = value
         return found[part]
     raise KeyError(part)
-
-
-def _body(response: httpx2.Response) -> JsonValue:
-    try:
-        return orjson.loads(response.content)
-    except orjson.JSONDecodeError:
-        return response.text
-
-
-def _client(config: ApiConfig, transport: Any) -> httpx2.Client:  # noqa: ANN401 - given by tests, any transport
-    return httpx2.Client(
-        base_url=config.url,
-        params=config.params,
-        headers=config.all_headers(),
-        timeout=config.timeout_seconds,
-        verify=config.tls(),
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
-        transport=transport,
-        event_hooks={"request": [_add_key]},
-    )
-
-
-def _async_client(config: ApiConfig, transport: Any) -> httpx2.AsyncClient:  # noqa: ANN401 - given by tests, any transport
-    return httpx2.AsyncClient(
-        base_url=config.url,
-        params=config.params,
-        headers=config.all_headers(),
-        timeout=config.timeout_seconds,
-        verify=config.tls(),
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
-        transport=transport,
-        event_hooks={"request": [_add_key_async]},
-    )
-
-
-def _add_key(request: httpx2.Request) -> None:
-    """Add the step's idempotency key; a client outlives attempts, so the key of one that is over is never sent."""
-    step = _CURRENT.get()
-    if step is not None and not step.finished and request.method in _WITH_KEY:
-        request.headers.setdefault("Idempotency-Key", step.idempotency_key)
-
-
-async def _add_key_async(request: httpx2.Request) -> None:
-    _add_key(request)

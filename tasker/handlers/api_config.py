@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json"
 _SSL_KEYS = ("verify", "ca_file", "client_cert", "client_key", "client_key_password")
 _NUMBERS = (int, float)
 _SCALARS = (str, int, float, bool)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 Param = str | int | float | bool | list[str | int | float | bool | None] | None
 
 
@@ -47,14 +50,17 @@ class ApiConfig:
             InvalidDefinition: The url is missing or not absolute, or another value is wrong; its text names the key.
         """
         url = check_url(config.get("url"))
-        headers = {str(name): str(value) for name, value in _map(config, "headers").items()}
-        params: dict[str, object] = {**dict(url.params.multi_items()), **_map(config, "params")}
+        headers = {
+            str(name): _header(str(name), value) for name, value in _map(config, "headers").items() if value is not None
+        }
+        params: dict[str, object] = {name: url.params.get_list(name) for name in url.params}
+        params |= _map(config, "params")
         timeout = config.get("timeout_seconds", TIMEOUT_SECONDS)
         return cls(
             url=url.copy_with(query=None, fragment=None),
             params={name: _param(name, value) for name, value in params.items() if value is not None},
             headers=headers,
-            timeout_seconds=None if timeout in {None, "none"} else _seconds(timeout),
+            timeout_seconds=None if timeout is None or timeout == "none" else _seconds(timeout),
             accept=_accept(config.get("accept") or ()),
             tls_options=_ssl(config.get("ssl")),
         )
@@ -82,9 +88,8 @@ class ApiConfig:
                 context.verify_mode = ssl.CERT_NONE
             if certificate is not None:
                 key, password = self.tls_options.get("client_key"), self.tls_options.get("client_key_password")
-                context.load_cert_chain(
-                    str(certificate), None if key is None else str(key), None if password is None else str(password)
-                )
+                said = "" if password is None else str(password)  # without one OpenSSL would ask at the terminal
+                context.load_cert_chain(str(certificate), None if key is None else str(key), said)
         except OSError as error:
             files = [
                 str(file) for file in (ca_file, certificate, self.tls_options.get("client_key")) if file is not None
@@ -104,8 +109,8 @@ def check_url(url: object) -> httpx2.URL:
         raise _wrong("url", expected, "none" if url is None else type(url).__name__)
     try:
         read = httpx2.URL(url)
-    except httpx2.InvalidURL as error:
-        raise _wrong("url", expected, str(error)) from None
+    except httpx2.InvalidURL:  # its text may hold a part of a password that is not percent-encoded
+        raise _wrong("url", expected, "something else; write special signs in it percent-encoded") from None
     if read.scheme not in {"http", "https"} or not read.host:
         raise _wrong("url", expected, repr(shown(read)))
     return read
@@ -131,6 +136,16 @@ def _param(name: str, value: object) -> Param:
     if isinstance(value, _SCALARS):
         return value
     raise _wrong("params", "a map of texts and numbers, or lists of them", f"{name}: {type(value).__name__}")
+
+
+def _header(name: str, value: object) -> str:
+    """Check a header; the line break with which a file of a secret ends is no part of it."""
+    if not _HEADER_NAME.fullmatch(name):
+        raise _wrong("headers", "names of letters, digits and -", repr(name))
+    text = str(value).strip() if isinstance(value, _SCALARS) else ""
+    if not isinstance(value, _SCALARS) or not _HEADER_VALUE.fullmatch(text):
+        raise _wrong("headers", "texts of ASCII in one line", f"{name}: something else")
+    return text
 
 
 def _seconds(value: object) -> float:

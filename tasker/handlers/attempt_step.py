@@ -109,6 +109,11 @@ class AttemptStep(Step):
         return self._tools
 
     @property
+    def secrets(self) -> Mapping[str, str]:
+        """Give the values from the environment, by variable; for the engine, which masks them."""
+        return self._secrets
+
+    @property
     def finished(self) -> bool:
         """Say whether the attempt has an outcome; threads that it left behind can do nothing more for it."""
         return self._control.finished

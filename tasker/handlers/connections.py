@@ -44,7 +44,7 @@ class Connections:
         self._clients: dict[tuple[type, Hashable], object] = {}
 
     def get(self, kind: type[_C], key: Hashable, make: Callable[[], _C]) -> _C:
-        """Give the client of a configuration.
+        """Give the client of a configuration; one that a handler has closed is replaced.
 
         Args:
             kind: The class of the client.
@@ -52,10 +52,10 @@ class Connections:
             make: Makes the client where there is none yet.
         """
         client = self._clients.get((kind, key))
-        if not isinstance(client, kind):
+        if not isinstance(client, kind) or _is_closed(client):
             with self._lock:
                 client = self._clients.get((kind, key))
-                if not isinstance(client, kind):
+                if not isinstance(client, kind) or _is_closed(client):
                     client = self._clients[kind, key] = make()
         return client
 
@@ -74,3 +74,7 @@ class Connections:
             self._clients = {key: one for key, one in self._clients.items() if key not in closing}
         for client in closing.values():
             await client.aclose()
+
+
+def _is_closed(client: object) -> bool:
+    return getattr(client, "is_closed", False) is True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING
 
 import orjson
@@ -74,7 +74,7 @@ class NativeStepHandler(StepHandler):
             RetryableError: It failed and says that it may be tried again.
             PermanentError: It failed for good, or breaks the interface (`NativeError`, with a code).
         """
-        library = open_library(self.library, step.tools.directories)
+        library = open_library(self.library, step.tools.directories(task.facts.state.definition))
         _, given = to_json(self._given(task, sequence, step), what="the input of a native handler")
         status, output = library.call(self.symbol, given)
         where = f"{self.symbol} of {self.library}"
@@ -89,6 +89,23 @@ class NativeStepHandler(StepHandler):
         if self.input == "step":
             return described(task, step)
         return task.context if self.input == "context" else step.inputs
+
+
+def check_config(config: Mapping[str, JsonValue], *, later: Container[str] = ()) -> None:
+    """Refuse a handler_config that no attempt could use.
+
+    Args:
+        config: The handler_config of a native step.
+        later: Keys whose values are known only at an attempt.
+
+    Raises:
+        InvalidDefinition: The library is missing, or a value is wrong; `path` leads to it.
+    """
+    for key in ("library", "symbol"):
+        if key not in later:
+            _text(key, config.get(key, "handle" if key == "symbol" else None))
+    if "input" not in later:
+        _input(config.get("input", "inputs"))
 
 
 def described(task: Task, step: Step) -> dict[str, JsonValue]:

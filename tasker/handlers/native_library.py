@@ -1,11 +1,7 @@
-"""Shared libraries with the handlers' C interface, opened once per process.
+"""Shared libraries with the handlers' C interface, opened once per process; `tasker_handler.h` beside this is its text.
 
-    uint32_t tasker_abi_version(void);                                               /* 1 */
-    int32_t  handle(const uint8_t *in, size_t in_len, uint8_t **out, size_t *out_len);
-    void     tasker_free(uint8_t *out, size_t out_len);
-
-`handle` must be safe to call from many threads at once; the interpreter's lock is released while it runs. What it puts
-into `out` belongs to it and goes back through `tasker_free`; `out` stays NULL for no output.
+The interpreter's lock is released while a handler runs, and a handler runs in many threads at once. What it puts into
+`out` belongs to it and goes back through `tasker_free`.
 """
 
 from __future__ import annotations
@@ -24,7 +20,7 @@ if TYPE_CHECKING:
 ABI_VERSION = 1
 MAX_OUTPUT = 8 * 1024 * 1024
 """Bytes; a larger output is not even copied."""
-_SUFFIXES = {"darwin": ".dylib", "win32": ".dll"}
+_SUFFIXES = {"linux": ".so", "darwin": ".dylib", "win32": ".dll"}
 _BYTES = ctypes.POINTER(ctypes.c_uint8)
 
 
@@ -55,6 +51,7 @@ class Library:
             raise NativeError(message, code="ABI_VERSION")
         self._free = self._function("tasker_free")
         self._free.argtypes, self._free.restype = [_BYTES, ctypes.c_size_t], None
+        self._handlers: dict[str, ctypes._NamedFuncPointer] = {}
 
     def call(self, symbol: str, given: bytes) -> tuple[int, bytes]:
         """Call a handler.
@@ -70,9 +67,7 @@ class Library:
             NativeError: There is no such function, or it gives a length without an output.
             PayloadTooLarge: The output has more than `MAX_OUTPUT` bytes.
         """
-        function = self._function(symbol)
-        function.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(_BYTES), ctypes.POINTER(ctypes.c_size_t)]
-        function.restype = ctypes.c_int32
+        function = self._handlers.get(symbol) or self._handler(symbol)
         out, length = _BYTES(), ctypes.c_size_t(0)
         status = int(function(given, len(given), ctypes.byref(out), ctypes.byref(length)))
         if not out:
@@ -88,8 +83,15 @@ class Library:
     def _copied(self, symbol: str, out: ctypes._Pointer[ctypes.c_uint8], length: int) -> bytes:
         if length > MAX_OUTPUT:
             message = f"expected at most {MAX_OUTPUT} bytes from {symbol} of {self.path}, found {length}"
-            raise PayloadTooLarge(message)
+            raise PayloadTooLarge(f"{message}; keep large data elsewhere and give a reference to it")
         return ctypes.string_at(out, length)
+
+    def _handler(self, symbol: str) -> ctypes._NamedFuncPointer:
+        function = self._function(symbol)
+        function.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(_BYTES), ctypes.POINTER(ctypes.c_size_t)]
+        function.restype = ctypes.c_int32
+        self._handlers[symbol] = function  # last: another thread uses what it finds here
+        return function
 
     def _function(self, symbol: str) -> ctypes._NamedFuncPointer:
         try:
@@ -104,36 +106,42 @@ class _Opened:
 
     lock = threading.Lock()
     libraries: ClassVar[dict[str, Library]] = {}
+    names: ClassVar[dict[tuple[str, tuple[str, ...]], Library]] = {}
 
 
 def open_library(name: str, directories: tuple[str, ...] = ()) -> Library:
-    """Find and open a library.
+    """Find and open a library; what was found once is not looked for again.
 
     Args:
-        name: A path or a file name; without a suffix the system's own is added.
+        name: A path or a file name; without a suffix the system's own is added, and `lib` in front where that is there.
         directories: Where relative names are looked up, before the working directory.
 
     Raises:
         NativeError: There is none, or it cannot be used.
     """
+    known = _Opened.names.get((name, directories))
+    if known is not None:
+        return known
     tried = list(_candidates(name, directories))
     path = next((one for one in tried if one.is_file()), None)
     if path is None:
         message = f"expected the shared library {name!r}, found none of {', '.join(map(str, tried))}; build it there"
         raise NativeError(message, code="LIBRARY_NOT_FOUND")
     key = str(path.resolve())
-    library = _Opened.libraries.get(key)
-    if library is None:
-        with _Opened.lock:
-            library = _Opened.libraries.get(key)
-            if library is None:
-                library = _Opened.libraries[key] = Library(key)
+    with _Opened.lock:
+        library = _Opened.libraries.get(key)
+        if library is None:
+            library = _Opened.libraries[key] = Library(key)
+        if path.is_absolute():  # the working directory may be another one next time
+            _Opened.names[name, directories] = library
     return library
 
 
 def _candidates(name: str, directories: tuple[str, ...]) -> Iterator[Path]:
     file = Path(name)
-    if file.suffix not in {".so", ".dylib", ".dll"}:
+    if file.suffix not in _SUFFIXES.values() and ".so." not in file.name:
         file = file.with_name(file.name + _SUFFIXES.get(sys.platform, ".so"))
+    prefixes = ("",) if file.name.startswith("lib") or sys.platform == "win32" else ("", "lib")
     for directory in ("",) if file.is_absolute() else (*directories, "."):
-        yield Path(directory) / file
+        for prefix in prefixes:
+            yield Path(directory) / file.with_name(prefix + file.name)

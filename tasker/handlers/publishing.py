@@ -18,6 +18,8 @@ from tasker.redaction import mask_values
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tasker.domain.definition import TaskDefinition
+
 _NAME = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)+")
 _LONGEST = 128
 
@@ -38,6 +40,11 @@ def _accept(_name: str, _body: object) -> None:
     """Accept every event: no schema is registered."""
 
 
+def _nowhere(_definition: TaskDefinition) -> tuple[str, ...]:
+    """Name no folder."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What all attempts of one worker share.
@@ -47,14 +54,16 @@ class Tools:
         sizes: The largest sizes.
         check_event: Called with name and body of a custom event; raises InvalidRequest if its schema is broken.
         connections: The HTTP clients.
-        directories: Where native libraries are looked up, besides the working directory.
+        directories: Gives where the native libraries of a definition are looked up, besides the working directory.
+        trace: Gives the trace of the running attempt as headers of W3C Trace Context; {} without one.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     sizes: Sizes = DEFAULT_SIZES
     check_event: Callable[[str, object], None] = _accept
     connections: Connections = field(default_factory=Connections)
-    directories: tuple[str, ...] = ()
+    directories: Callable[[TaskDefinition], tuple[str, ...]] = _nowhere
+    trace: Callable[[], Mapping[str, str]] = dict
 
 
 DEFAULT_TOOLS = Tools()

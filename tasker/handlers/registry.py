@@ -104,8 +104,8 @@ def _names(handler: Handler) -> tuple[str, ...]:
     """Give name and aliases; a class does not inherit them, or two classes would claim one name."""
     try:
         name = registry_name(handler)
-        own = vars(handler)
-    except (AttributeError, TypeError):
+        own = getattr(handler, "__dict__", {})  # a compiled function has none
+    except AttributeError:
         message = f"expected a handler with a name, found {handler!r}; give it the attribute `name`"
         raise InvalidDefinition(message) from None
     aliases = own.get("aliases", ())

@@ -276,7 +276,7 @@ def _history(name: str, facts: TaskFacts) -> tuple[HistoryEntry, ...]:
         if event.type == "step.started":
             entries.append(HistoryEntry(event.attempt or 0, _text(event.body.get("worker_id")), event.time))
         elif event.type in _ENDS and entries and entries[-1].outcome is None:
-            entries[-1] = _closed(entries[-1], event, erased=facts.state.erased)
+            entries[-1] = _closed(entries[-1], event, erased=bool(facts.state.erased))
     return tuple(entries)
 
 

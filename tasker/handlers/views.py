@@ -161,7 +161,7 @@ class Task:
     @property
     def erased(self) -> bool:
         """Say whether the user's bytes are gone."""
-        return self._facts.state.erased
+        return bool(self._facts.state.erased)
 
     @property
     def context(self) -> JsonValue:

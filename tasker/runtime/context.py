@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasker.clock import Clock, IdSource
+    from tasker.domain.definition import TaskDefinition
     from tasker.log.port import EventLog
     from tasker.projections.models import Projections
     from tasker.settings import Settings
@@ -108,7 +109,13 @@ class Context:
         """Give what the handlers of one runner share."""
         sizes = self.settings.sizes
         bounds = Sizes(sizes.results, sizes.event, sizes.error_message, sizes.backtrace)
-        return Tools(self.clock, bounds, self.catalog.check, Connections(), tuple(self.folders))
+        trace = self.telemetry.headers
+        return Tools(self.clock, bounds, self.catalog.check, Connections(), self.libraries, trace)
+
+    def libraries(self, definition: TaskDefinition) -> tuple[str, ...]:
+        """List where native libraries of a definition may lie: beside its file, then beside those of the others."""
+        own = self.definitions.directory(definition)
+        return (*self.folders,) if own is None else (str(own), *self.folders)
 
     def view(self, known: Known, *, created: bool = False) -> Task:
         """Show a state to a caller."""

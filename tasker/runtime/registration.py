@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class Registration:
             InvalidDefinition: A declaration breaks a rule, or the version has another content.
         """
         definition = resolve(definition_of(thing), environment=self._context.settings.environment)
-        return self._add(definition, replace=replace, directory=None)
+        return self._add(definition, replace=replace, directory=_folder(thing))
 
     def load(self, path: str | Path) -> list[TaskDefinition]:
         """Register the definition of a file, or of every *.yaml and *.yml of a directory and below.
@@ -43,15 +44,16 @@ class Registration:
         environment = os.environ.get("TASKER_ENV") or environment
         loaded = []
         for file in find_files(path):
+            folder = file.resolve().parent
             definition = load_file(file, environ=os.environ, environment=environment)
             try:
-                loaded.append(self._add(definition, replace=False, directory=file.parent))
+                loaded.append(self._add(definition, replace=False, directory=folder))
             except InvalidDefinition as error:
                 if error.where is not None:
                     raise
                 raise InvalidDefinition(error.message, where=str(file), path=error.path) from error
-            if str(file.parent) not in self._context.folders:
-                self._context.folders.append(str(file.parent))
+            if str(folder) not in self._context.folders:
+                self._context.folders.append(str(folder))
         return loaded
 
     def _add(self, definition: TaskDefinition, *, replace: bool, directory: Path | None) -> TaskDefinition:
@@ -66,3 +68,9 @@ class Registration:
         if context.office.runs is not None:
             context.office.runs.lift()
         return registered
+
+
+def _folder(thing: object) -> Path | None:
+    """Give the folder of the file that holds a class."""
+    file = getattr(sys.modules.get(thing.__module__), "__file__", None) if isinstance(thing, type) else None
+    return None if file is None else Path(file).resolve().parent

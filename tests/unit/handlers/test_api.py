@@ -285,6 +285,49 @@ def test_bodies(keys, body):
     assert (results["body"], set(results)) == (body, {"status", "headers", "body"})
 
 
+@pytest.mark.parametrize(
+    ("status", "accept", "seen"), [(200, None, [200]), (404, [404], [404]), (404, None, []), (503, None, [])]
+)
+def test_process_results_sees_only_successes(status, accept, seen):
+    """What is no success never gets there."""
+    told = []
+
+    class Looks(Get):
+        """Looks at what it gets."""
+
+        def process_results(self, step, process_output, initial_results):
+            """Look."""
+            told.append(process_output.status_code)
+
+    call(Looks, reply(status), accept=accept)
+    assert told == seen
+
+
+def test_a_secret_at_the_cut_is_masked_whole():
+    """The body is masked before the message takes its first 500 characters."""
+    told = run(
+        Get,
+        config={"url": URL},
+        secrets={"KEY": "secret-of-20-letters"},
+        tools=tools(reply(400, text="x" * 490 + "secret-of-20-letters")),
+    )
+    assert told.error.message.endswith("x[ENV:KEY]")
+
+
+def test_an_accepted_status_that_the_handler_refuses_tells_no_query():
+    """What `raise_for_status` says of an accepted status names the request as every error does."""
+
+    class Raises(ApiStepHandler):
+        """Raises by itself."""
+
+        def process(self, task, sequence, step):
+            """Ask."""
+            return self.connection.get("x", params={"token": "hidden"}).raise_for_status()
+
+    message = call(Raises, reply(410), accept=[410]).error.message
+    assert message == "410 from GET https://api.example/v1/x, which the handler did not take"
+
+
 class Values(ApiStepHandler):
     """Returns something else than the response."""
 
@@ -332,7 +375,8 @@ def test_odd_responses():
 
 
 def test_other_errors_of_requests():
-    """A body that cannot be decoded stays what it is; an error without a request is told, too."""
+    """A body that cannot be decoded is a broken answer; an error without a request is told, too."""
     undecoded = call(Get, reply(200, headers={"content-encoding": "gzip"}, content=iter([b"no gzip"])))
-    assert (undecoded.error.kind, undecoded.error.type.endswith("DecodingError")) == ("retryable", True)
+    assert undecoded.error.kind == "retryable"
+    assert undecoded.error.message.startswith("DecodingError in GET https://api.example/v1/things/1: ")
     assert str(explained(httpx2.ReadError("lost"))) == "ReadError in a request: lost"

@@ -47,7 +47,13 @@ class Post(ApiStepHandler):
         ({"url": "https://host:port/"}, "url"),
         ({"url": URL, "params": []}, "params"),
         ({"url": URL, "params": {"a": {}}}, "params"),
+        ({"url": "https://user:pass/word@[host/"}, "percent-encoded"),
         ({"url": URL, "headers": "x"}, "headers"),
+        ({"url": URL, "headers": {"X Key": "x"}}, "'X Key'"),
+        ({"url": URL, "headers": {"X-Key": "user:pass\nX-Other: 1"}}, "X-Key"),
+        ({"url": URL, "headers": {"X-Key": "user:pass\u00e4"}}, "X-Key"),
+        ({"url": URL, "headers": {"X-Key": ["user:pass"]}}, "X-Key"),
+        ({"url": URL, "timeout_seconds": [1]}, "timeout_seconds"),
         ({"url": URL, "timeout_seconds": 0}, "timeout_seconds"),
         ({"url": URL, "timeout_seconds": "1"}, "timeout_seconds"),
         ({"url": URL, "accept": ["404"]}, "accept"),
@@ -83,6 +89,12 @@ def test_configs():
     files = ssl.get_default_verify_paths()
     if files.cafile:
         assert isinstance(ApiConfig.of({"url": URL, "ssl": {"ca_file": files.cafile}}).tls(), ssl.SSLContext)
+
+
+def test_headers():
+    """A header without a value is none; white space around a value, such as the end of a secret's file, is not sent."""
+    headers = ApiConfig.of({"url": URL, "headers": {"X-Key": " key\n", "X-None": None, "X-One": 1}}).all_headers()
+    assert {name: value for name, value in headers.items() if name.startswith("x-")} == {"x-key": "key", "x-one": "1"}
 
 
 class Stub(BaseHTTPRequestHandler):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, overload
+from urllib.parse import unquote
 
 import orjson
 
@@ -23,6 +28,11 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _USERINFO = re.compile(r"(://[^\s/:@?#]*:)[^\s/?#]*@")
 _QUERY_VALUE = re.compile(r"""([?&;#])([^\s=&;#?]+)=([^\s&;#"'<>]*)""")
 _PERCENT = re.compile(r"%([0-9A-Fa-f]{2})")
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+_SIGNS = re.compile(r"[A-Za-z0-9_.-]+|\\+|.", re.DOTALL)
+_BACKSLASH = r"(?:\\|%(?:25){0,3}5[Cc])"
+_DEEPEST = 8  # backslashes before one sign; more than that is no nesting, and would take long to search
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 class Redactor:
@@ -115,6 +125,9 @@ def mask_values(value: object, secrets: Mapping[str, str]) -> object: ...
 def mask_values(value: object, secrets: Mapping[str, str]) -> object:
     """Put `[ENV:NAME]` in place of every occurrence of a value that came from the environment.
 
+    A value is found as it is, with or without the white space around it, and as JSON, HTML, URLs, Python and base64
+    (the header `Authorization: Basic`) write it: a server may send back what it got.
+
     Args:
         value: A text, a JSON value (its keys are masked too, and a number that is the whole of a secret), or the
             canonical bytes of one.
@@ -123,37 +136,50 @@ def mask_values(value: object, secrets: Mapping[str, str]) -> object:
     Returns:
         The masked value; the very same object where nothing of the kind occurs.
     """
-    names = {text: name for name, text in sorted(secrets.items(), reverse=True) if len(text) >= SHORTEST_SECRET}
-    if not names:
+    finder = _finder(tuple(sorted(secrets.items())))
+    if finder is None:
         return value
     if isinstance(value, bytes):
-        return _masked_bytes(value, names)
-    longest_first = sorted(names, key=len, reverse=True)
-    return _Values(names, re.compile("|".join(map(re.escape, longest_first)))).masked(value)
+        return _masked_bytes(value, finder)
+    return finder.masked(value)
 
 
-def _masked_bytes(encoded: bytes, names: dict[str, str]) -> bytes:
-    if not any(_escaped(text) in encoded for text in names):
+def _masked_bytes(encoded: bytes, finder: _Finder) -> bytes:
+    if not any(sign in encoded for sign in finder.signs):
         return encoded
     value = orjson.loads(encoded)
-    masked = mask_values(value, {name: text for text, name in names.items()})
+    masked = finder.masked(value)
     return encoded if masked is value else orjson.dumps(masked, option=orjson.OPT_SORT_KEYS)
 
 
-def _escaped(text: str) -> bytes:
-    try:
-        return orjson.dumps(text)[1:-1]
-    except TypeError:
-        return b"\xff"  # not Unicode, so it cannot stand in JSON: a byte that UTF-8 never has
+@lru_cache(maxsize=64)
+def _finder(secrets: tuple[tuple[str, str], ...]) -> _Finder | None:
+    names = {text: name for name, text in reversed(secrets) if len(text) >= SHORTEST_SECRET}
+    return _Finder(names) if names else None
 
 
-class _Values:
-    """One pass over a JSON value; what was not changed keeps its identity."""
+class _Finder:
+    """Finds the values of some variables; what it does not change keeps its identity.
 
-    def __init__(self, names: dict[str, str], pattern: re.Pattern[str]) -> None:
-        """Take the variable's name of each value, and what finds any of them, longest first."""
+    Attributes:
+        signs: Of these bytes one occurs wherever a value does, however it is written.
+    """
+
+    def __init__(self, names: dict[str, str]) -> None:
+        """Take the variable's name of each value; of two that fit, the longer one is found."""
         self._names = names
-        self._pattern = pattern
+        longest_first = sorted(names, key=len, reverse=True)
+        self._forms = [
+            (re.compile(form), names[text])
+            for text in longest_first
+            for written in _decoded(text)
+            for form in _forms(written)
+        ]
+        self._any = re.compile("|".join(form.pattern for form, _ in self._forms))
+        decoded = [written for text in names for written in _decoded(text)]
+        found = {sign for text in decoded for sign in (_longest_run(text), *_in_base64(text))}
+        self._sign = re.compile("|".join(map(re.escape, found)))
+        self.signs = tuple(sign.encode() for sign in found)
 
     def masked(self, value: object) -> object:
         """Return the value with every secret masked, or the same object."""
@@ -171,5 +197,67 @@ class _Values:
         return value
 
     def _text(self, text: str) -> str:
-        masked, count = self._pattern.subn(lambda found: f"[ENV:{self._names[found[0]]}]", text)
+        if not self._sign.search(text):
+            return text
+        masked, count = self._any.subn(self._mask, text)
         return masked if count else text
+
+    def _mask(self, found: re.Match[str]) -> str:
+        return next(f"[ENV:{name}]" for form, name in self._forms if form.fullmatch(found[0]))
+
+
+def _decoded(text: str) -> list[str]:
+    """Give a value, and what it is once a URL that has it is taken apart: `p%40ss` is the password `p@ss`."""
+    decoded = unquote(text)
+    return [text] if decoded == text or len(decoded) < SHORTEST_SECRET else [text, decoded]
+
+
+def _forms(text: str) -> list[str]:
+    """Give expressions for everything as which a value may be written."""
+    core = text.strip()
+    if len(core) < SHORTEST_SECRET:
+        return [_written(text)]
+    before, after = text[: text.index(core)], text[text.index(core) + len(core) :]
+    around = [f"(?:{_written(space)})?" if space else "" for space in (before, after)]
+    return [f"{around[0]}{_written(core)}{around[1]}", *map(re.escape, _in_base64(text))]
+
+
+def _written(text: str) -> str:
+    return "".join(map(_spelled, _SIGNS.findall(text)))
+
+
+def _spelled(sign: str) -> str:
+    """Give an expression for everything as which a character may be written, once or within what is so written again.
+
+    Args:
+        sign: A character, a run of plain ones, or one of backslashes.
+    """
+    if _PLAIN.fullmatch(sign):
+        return re.escape(sign)
+    encoded = sign.encode("utf-8", "surrogatepass")
+    percent = "".join(f"%(?:25){{0,3}}{byte:02X}" for byte in encoded)
+    if sign[0] == "\\":
+        return f"{_BACKSLASH}{{{len(sign)},{len(sign) * _DEEPEST}}}"
+    if sign == " ":
+        percent = rf"{percent}|%(?:25){{0,3}}2B|\+"
+    entities = {sign, html.escape(sign), f"&#{ord(sign)};", f"&#x{ord(sign):x};"}
+    direct = [re.escape(one).replace(r"\&", "&(?:amp;){0,3}") for one in sorted(entities, key=len, reverse=True)]
+    escapes = {json.dumps(sign)[1:-1], repr(encoded)[2:-1], repr(sign)[1:-1]}
+    some = f"{_BACKSLASH}{{1,{_DEEPEST}}}"
+    behind = [some.join(one.split("\\")) for one in sorted(escapes) if one[-1] != sign]
+    return f"(?:(?:{some})?(?:{'|'.join(direct)}|(?i:{percent}))|{'|'.join(behind) or '(?!)'})"
+
+
+def _longest_run(text: str) -> str:
+    """Give the longest part of a value that is written the same everywhere."""
+    return max(_PLAIN.findall(text), key=len, default="")
+
+
+def _in_base64(text: str) -> set[str]:
+    """Give what base64 makes of a value, as far as that does not depend on what stands before and behind it."""
+    encoded = text.strip().encode("utf-8", "surrogatepass")
+    found = set()
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + encoded + bytes(2)).decode()
+        found.add(whole[-(-8 * before // 6) : 8 * (before + len(encoded)) // 6])
+    return found | {one.translate(_URL_SAFE) for one in found}

@@ -192,12 +192,18 @@ class Telemetry:
 
     def inherited(self, metadata: Mapping[str, str] | None) -> Mapping[str, str] | None:
         """Give what a request came with; where it names no trace, with that of the span in which it is submitted."""
-        if not self.enabled or (metadata and metadata.get(TRACE_PARENT)) or _API not in sys.modules:
+        if metadata and metadata.get(TRACE_PARENT):
             return metadata
+        found = self.headers()
+        return {**(metadata or {}), **found} if found else metadata
+
+    def headers(self) -> dict[str, str]:
+        """Give the span of this thread or coroutine as `traceparent` and `tracestate`; {} outside of spans."""
+        if not self.enabled or _API not in sys.modules:
+            return {}
         from tasker.telemetry.propagation import current  # noqa: PLC0415 - the API is loaded; without it, nothing is
 
-        found = current()
-        return {**(metadata or {}), **found} if found else metadata
+        return current()
 
     # --- parts ---
 

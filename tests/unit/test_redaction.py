@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import re
+from urllib.parse import quote, quote_plus
 
 import orjson
 import pytest
@@ -132,3 +136,44 @@ def test_bytes_and_values_are_masked_alike(value: object, secrets: dict[str, str
     if not hit:
         assert masked is value
         assert mask_values(encoded, secrets) is encoded
+
+
+SECRET = 'p@ß "w/r\\d" & <k>\n'
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        SECRET,
+        SECRET.strip(),
+        quote(SECRET, safe=""),
+        quote(SECRET, safe="/@&").lower(),
+        quote_plus(SECRET),
+        json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET, ensure_ascii=False)[1:-1].replace("/", "\\/"),
+        repr(SECRET)[1:-1],
+        repr(SECRET.encode())[2:-1],
+        html.escape(SECRET),
+        html.escape(html.escape(SECRET)),
+        quote(quote_plus(SECRET)),
+        quote(json.dumps(SECRET)[1:-1]),
+        json.dumps(json.dumps({"k": SECRET}))[10:-4],
+        *(base64.b64encode(b"x" * before + SECRET.strip().encode()).decode() for before in range(3)),
+        base64.urlsafe_b64encode(SECRET.strip().encode() + b"xx").decode(),
+    ],
+)
+def test_a_value_is_found_however_it_is_written(written: str) -> None:
+    """What a server, a library or a programmer makes of a value before it comes back is masked as the value is."""
+    secrets = {"ODD": SECRET, "OTHER": "abcdefgh"}
+    masked = mask_values(f"x{written}x", secrets)
+    assert "[ENV:ODD]" in masked
+    assert len(masked) <= len("x[ENV:ODD]x") + 8  # of base64 the edges stay, which tell less than a letter of it
+    encoded = orjson.dumps([f"x{written}x"])
+    assert mask_values(encoded, secrets) == orjson.dumps([masked])
+
+
+def test_a_value_for_a_url_is_found_outside_of_it() -> None:
+    """A password that is percent-encoded in the environment is masked where it is not, too."""
+    secrets = {"PASSWORD": "p%40ssword"}
+    token = base64.b64encode(b"user:p@ssword").decode()
+    assert mask_values(f"p@ssword p%40ssword {token}", secrets).count("[ENV:PASSWORD]") == 3

@@ -119,5 +119,6 @@ def told(service, message):
 if __name__ == "__main__":
     with Services(watch=lambda service, message: print(told(service, message), flush=True)) as services:
         for name, value in services.variables.items():
-            print(f"export {name}='{value}'", flush=True)
+            print(f"export {name}='{value}'")
+        print("# Ctrl-C ends them", flush=True)
         services.wait()

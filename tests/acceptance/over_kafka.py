@@ -1,29 +1,31 @@
-"""A plugin of pytest with which the tests of an example run over Kafka, unchanged.
+"""A plugin of pytest with which the tests of examples run over Kafka, unchanged; it needs the plugin `together`.
 
-One `tasker kafka worker` with the example's own `tasker.yaml` runs the handlers; what the example submits is published
-by `tasker kafka publish`, and what it reads is read from the log. The settings come from the environment.
+One `tasker kafka worker` runs the handlers of all examples that pytest was given; what they submit is published to its
+topic, and what they read is read from the log. The settings come from the environment.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 import tasker
-from tasker.cli.demo.gateway import Gateway, Ledger
 from tasker.handlers.views import Task
+from tasker.kafka.publisher import Publisher
+from tasker.kafka.publishing import outgoing
+from tasker.settings import Settings
 from tasker.settings.sections import Topics
 from tests import broker
+from tests.acceptance import together
 from tests.integration.cli_kit import Process, wait_for
 
 ENDED = {"complete", "error", "cancelled", "resolved_manually"}
@@ -61,72 +63,86 @@ def ended(log: tasker.Tasker, task_id: str, *, seconds: float = PATIENCE) -> Tas
 class OverKafka(tasker.Tasker):
     """A `Tasker` that asks for tasks through the broker and runs none."""
 
+    publisher: Publisher
+    settings_of_worker: Settings
+
     def submit(self, **fields: object) -> Task:
-        """Publish a request by the command, and wait until a worker has made a task of it."""
-        own = uuid.uuid4().hex
-        options = {"correlation_id": own, **{key: fields[key] for key in fields.keys() - {"name", "context"}}}
-        context = json.dumps(fields.get("context", {}))
-        _called("publish", str(fields["name"]), "--context", context, "--options", json.dumps(options))
+        """Publish a request, and wait until a worker has made a task of it."""
+        own, settings = uuid.uuid4().hex, self.settings_of_worker
+        self.publisher.publish([outgoing({**fields, "correlation_id": own}, settings.kafka.topics, settings.sizes)])
         return self.task(made_of(self, own))
 
     def run_until_complete(self, task_id: str, *, timeout: float) -> Task:
         """Wait until the worker has ended a task; the bound of the example is one for a machine of its own."""
         return ended(self, task_id, seconds=max(timeout, PATIENCE))
 
-
-class OneGateway(Gateway):
-    """The gateway that the worker knows; each use of it has new books."""
-
-    def __enter__(self) -> Self:
-        """Begin new books."""
-        self.ledger = Ledger()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stay."""
+    def start(self) -> None:
+        """Leave the running to the worker."""
 
 
-def pytest_configure() -> None:
-    """Let the example reach the log through the broker."""
-    sys.path.insert(0, str(Path.cwd()))
-    example = importlib.import_module("app")
-    example.Tasker = OverKafka
-    gateway = OneGateway()
-    Gateway.__enter__(gateway)
-    example.Gateway = lambda: gateway
-    os.environ["PAYMENT_URL"] = os.environ["SHOP_URL"] = gateway.url
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the examples reach the log through the broker, and their services be those that the worker knows."""
+    folders = [Path(name).resolve() for name in config.args]
+    os.environ[together.VARIABLE] = os.pathsep.join(map(str, folders))
+    for folder in folders:
+        together.enter(folder)
+        example = importlib.import_module("app")
+        example.Tasker = OverKafka
+        if hasattr(example, "Services"):
+            example.Services = _one_for_all(example.Services)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def worker() -> Iterator[None]:
-    """Run one worker, from the settings of the example, until the tests are done; it must stop in order."""
+    """Run one worker until the tests are done; it must stop in order."""
+    OverKafka.settings_of_worker = settings = Settings.load(_environment())
     _called("topics")
+    with closing(Publisher(settings.kafka)) as OverKafka.publisher, _started("worker") as process:
+        process.until(lambda: "runs on" in process.out, seconds=PATIENCE)
+        yield
+        assert process.stop(seconds=PATIENCE) == 0, process.err
+        assert "Traceback" not in process.err
+
+
+def _one_for_all(kind: type) -> type:
+    """Start the services of an example for good, as the worker knows only these; each use of them has new books."""
+    services = kind()
+    services.__enter__()
+    assert not services.variables.keys() & os.environ.keys(), "another example uses one of these variables"
+    os.environ.update(services.variables)
+
+    @contextmanager
+    def again() -> Iterator[object]:
+        services.begin()
+        yield services
+
+    return again
+
+
+@contextmanager
+def _started(*arguments: str) -> Iterator[Process]:
+    """Run the command in an empty folder; it is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         with out.open("wb") as out_file, err.open("wb") as err_file:
-            command = [sys.executable, "-m", "tasker", "kafka", "worker"]
             child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out_file, stderr=err_file, env=_environment()
-            )
-        process = Process(child, out, err)
+                [sys.executable, "-m", "tasker", "kafka", *arguments], cwd=folder, env=_environment(),
+                stdin=subprocess.DEVNULL, stdout=out_file, stderr=err_file,
+            )  # fmt: skip
         try:
-            process.until(lambda: "runs on" in process.out, seconds=PATIENCE)
-            yield
-            assert process.stop(seconds=PATIENCE) == 0, process.err
-            assert "Traceback" not in process.err
+            yield Process(child, out, err)
         finally:
             child.kill()
             child.wait()
 
 
 def _called(*arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tasker", "kafka", *arguments, "--json"],
-        env=_environment(), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    """Call the command; it must succeed."""
+    with _started(*arguments) as process:
+        assert process.child.wait(PATIENCE) == 0, process.out + process.err
 
 
 def _environment() -> dict[str, str]:
     """Give the variables of the command: those of this process without what only the tests read."""
-    return {name: value for name, value in os.environ.items() if name != "TASKER_EXAMPLE_URL"}
+    own = {name: value for name, value in os.environ.items() if name != "TASKER_EXAMPLE_URL"}
+    return own | {"TASKER_APP": "tests.acceptance.together:register"}

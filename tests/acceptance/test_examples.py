@@ -1,73 +1,87 @@
-"""The examples run: each in its own folder, with its own test, on every kind of log."""
+"""The examples run: each in its own folder with its own tests, and all of them on every kind of log."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests import postgres
-from tests.acceptance.over_kafka import own_topics
+from tests import samples
+from tests.acceptance.over_kafka import PATIENCE, own_topics
 from tests.integration.cli_kit import own_environment
+from tests.integration.test_docs import blocks
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/app.py"))
+ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The id of a task, which is another one in each run."""
 
-
-BACK_ENDS = ("memory", "sqlite", "postgresql")
-OVER_KAFKA = ("dummy_task", "order_process")
-"""Whose tests run over Kafka as they are; those of the others say when time passes, and no worker listens to that."""
-
-
-@pytest.fixture(params=BACK_ENDS)
-def environment(request, tmp_path):
-    """Give the variables of a process that uses an empty log of each kind, and no settings of the caller."""
-    match request.param:
-        case "memory":
-            yield own_environment() | {"TASKER_EXAMPLE_URL": "memory://"}
-        case "sqlite":
-            yield own_environment() | {"TASKER_EXAMPLE_URL": f"sqlite:///{tmp_path / 'example.db'}"}
-        case _:
-            with postgres.database() as url:
-                yield own_environment() | {"TASKER_EXAMPLE_URL": url}
+SAY_WHEN_TIME_PASSES = {"notifications"}
+"""Whose tests use a frozen clock, to which no worker in another process listens."""
+COMPILED = "dummy_task"
+"""Whose handlers are partly in Rust."""
+PLUGINS = {"together": "tests.acceptance.together", "over Kafka": "tests.acceptance.over_kafka"}
 
 
 @pytest.fixture
-def broker_environment(postgres_url):
-    """Give the variables of processes that use an empty PostgreSQL log, and topics of their own."""
-    return own_environment() | own_topics(postgres_url) | {"TASKER_EXAMPLE_URL": postgres_url}
+def here():
+    """Give the examples that run on this machine: without Rust, and not in CI, all but one."""
+    try:
+        samples.needed()
+    except pytest.skip.Exception:
+        return [name for name in NAMES if name != COMPILED]
+    return NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_test_of_an_example_passes(name, environment):
-    """The test that lies in an example's folder passes when it is started there, as its README says."""
-    _test(name, environment)
+def test_the_test_of_an_example_passes(name):
+    """The tests in an example's folder pass when they are started there, as its README says; the log is in memory."""
+    if name == COMPILED:
+        samples.needed()
+    _test(EXAMPLES / name, own_environment(), ".")
+
+
+def test_the_tests_of_the_examples_pass_on_sqlite(here, tmp_path):
+    """They pass on a file, which they share."""
+    environment = own_environment() | {"TASKER_EXAMPLE_URL": f"sqlite:///{tmp_path / 'examples.db'}"}
+    _test(EXAMPLES, environment, "-p", PLUGINS["together"], *here)
+
+
+def test_the_tests_of_the_examples_pass_on_postgresql(here, postgres_url):
+    """They pass on a database, which they share."""
+    _test(EXAMPLES, own_environment() | {"TASKER_EXAMPLE_URL": postgres_url}, "-p", PLUGINS["together"], *here)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OVER_KAFKA)
-def test_the_test_of_an_example_passes_over_kafka(name, broker_environment):
-    """It passes too where requests come through a broker and `tasker kafka worker` runs the handlers."""
-    _test(name, broker_environment, "-p", "tests.acceptance.over_kafka")
+def test_the_tests_of_the_examples_pass_over_kafka(here, postgres_url):
+    """They pass where requests come through a broker, and one `tasker kafka worker` runs the handlers of all."""
+    environment = own_environment() | own_topics(postgres_url) | {"TASKER_EXAMPLE_URL": postgres_url}
+    names = [name for name in here if name not in SAY_WHEN_TIME_PASSES]
+    _test(EXAMPLES, environment, *(option for name in PLUGINS.values() for option in ("-p", name)), *names)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_program_of_an_example_runs(name, environment):
-    """`python app.py` shows one task."""
+def test_the_program_of_an_example_prints_what_its_readme_says(name):
+    """`python app.py` shows what the example is about; where the README shows what is printed, it is that."""
+    if name == COMPILED:
+        samples.needed()
     done = subprocess.run(
         [sys.executable, "app.py"],
         cwd=EXAMPLES / name,
-        env=environment,
+        env=own_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "complete" in done.stdout
+    promised = [block.body for block in blocks(EXAMPLES / name / "README.md") if block.language == "text"]
+    assert [ID.sub("ID", text) for text in promised] in ([], [ID.sub("ID", done.stdout)])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -77,16 +91,16 @@ def test_an_example_is_complete(name):
     assert here >= {"README.md", "tasker.yaml", "app.py", f"test_{name}.py"}
 
 
-def _test(name, environment, *options):
-    """Run the tests of an example in its folder; none may be skipped."""
+def _test(folder, environment, *arguments):
+    """Run tests in a folder; none may be skipped."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", "-c", os.devnull]
     done = subprocess.run(
-        [*command, *options, "."],
-        cwd=EXAMPLES / name,
-        env=environment,
+        [*command, *arguments],
+        cwd=folder,
+        env=environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # the examples need none, and each costs time
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=5 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

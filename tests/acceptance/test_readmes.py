@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,25 +14,42 @@ from pathlib import Path
 import pytest
 
 from tasker import Tasker
+from tests import samples
 from tests.acceptance.over_kafka import PATIENCE, ended, own_topics
 from tests.integration.cli_kit import ROOT, Process, own_environment, wait_for
 from tests.integration.test_docs import blocks
 
-NAMES = ("dummy_task", "order_process")
-STUB, WORKERS = "python stub.py", ("tasker worker", "tasker kafka worker")
-EXPORT = re.compile(r"^export (\w+)=(.*)$", re.MULTILINE)
+NAMES = (
+    *("cart_checkout", "data_transform", "dummy_task", "notifications"),
+    *("order_change", "order_process", "order_shipped"),
+)
+OVER_KAFKA = ("dummy_task", "order_process")
+"""Whose READMEs show the commands for Kafka; the others name the last of these."""
+STUBS = ("python stub.py", "python stubs.py")
+WORKERS = {"tasker worker": "runs on", "tasker kafka worker": "runs on", "tasker serve": "answers on"}
+"""What goes on, and what it says when it is ready."""
+ASKED = re.compile(r"^tasker (?:submit|kafka publish) (\w+)")
+EXPORT = re.compile(r"^export (\w+)='?(.*?)'?$", re.MULTILINE)
+PYTHONPATH = os.pathsep.join((str(ROOT), str(ROOT / "subscribers")))
 
 
-def commands(name: str, worker: str) -> list[str]:
-    """Give the lines of the one console block of a README in which this worker is started."""
+def commands(name: str, worker: str) -> dict[str, int]:
+    """Give the lines of the one console block of a README in which this worker is started, with their exit codes."""
     page = ROOT / "examples" / name / "README.md"
-    found = [
-        [line.removeprefix("$ ").partition("  #")[0].strip() for line in block.body.splitlines()]
-        for block in blocks(page)
-        if block.language == "console"
-    ]
+    consoles = [block.body for block in blocks(page) if block.language == "console"]
+    found = [dict(_command(line) for line in body.splitlines()) for body in consoles]
     [lines] = [one for one in found if worker in one]
     return lines
+
+
+def asked(lines: dict[str, int]) -> list[tuple[str, str]]:
+    """Give the names of the tasks that lines ask for, and how they end: who waits for one that fails exits with 1."""
+    return [(found[1], "error" if code else "complete") for line, code in lines.items() if (found := ASKED.match(line))]
+
+
+def _command(line: str) -> tuple[str, int]:
+    line, _, comment = line.removeprefix("$ ").partition("  #")
+    return line.strip(), int("exits with 1" in comment)
 
 
 class Terminal:
@@ -42,32 +60,47 @@ class Terminal:
         self.folder = folder / name
         ignored = shutil.ignore_patterns("__pycache__", "*.db*")
         shutil.copytree(ROOT / "examples" / name, self.folder, ignore=ignored)
-        self.environment = own_environment() | variables
+        tools = folder / "bin"
+        tools.mkdir()
+        for tool, arguments in (("tasker", "-m tasker"), ("python", "")):
+            (tools / tool).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
+            (tools / tool).chmod(0o755)
+        path = os.pathsep.join((str(tools), os.environ["PATH"]))
+        self.environment = own_environment() | {"PATH": path, "PYTHONPATH": PYTHONPATH} | variables
+        if name == "dummy_task":
+            self.environment["NATIVE_HANDLERS"] = str(samples.needed())
 
-    def call(self, lines: list[str], stack: ExitStack) -> Process:
+    @property
+    def log(self) -> str:
+        """The address of the one log in the folder."""
+        [database] = self.folder.glob("*.db")
+        return f"sqlite:///{database}"
+
+    def call(self, lines: dict[str, int], stack: ExitStack) -> Process:
         """Call lines one after the other; give the worker, which runs on."""
         worker = None
-        for line in lines:
-            if line == STUB:
-                stub = stack.enter_context(self._started(line, "PAYMENT_URL"))
-                wait_for(lambda stub=stub: len(EXPORT.findall(stub.out)) == 2, seconds=PATIENCE)
+        for line, code in lines.items():
+            if line in STUBS:
+                stub = stack.enter_context(self._started(line, "Ctrl-C"))
                 self.environment |= dict(EXPORT.findall(stub.out))
             elif line in WORKERS:
-                worker = stack.enter_context(self._started(line, "runs on"))
+                worker = stack.enter_context(self._started(line, WORKERS[line]))
             elif line.startswith("export "):
                 names = re.findall(r"(\w+)=", line)
                 assert self.environment.keys() >= set(names), f"the test sets no {names}"
             else:
-                self._called(line)
+                self.run(line, code)
         assert worker is not None
         return worker
 
-    def _called(self, line: str) -> None:
+    def run(self, lines: str, code: int = 0) -> str:
+        """Run lines in one shell; they must end with this code. Gives what they print."""
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", _own(line)], cwd=self.folder, env=self.environment,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
+            ["bash", "-euo", "pipefail", "-c", lines], cwd=self.folder, env=self.environment,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=2 * PATIENCE, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        assert done.returncode == code, f"{lines}\n{done.stdout}{done.stderr}"
+        return done.stdout
 
     @contextmanager
     def _started(self, line: str, ready: str) -> Iterator[Process]:
@@ -75,7 +108,7 @@ class Terminal:
         out, err = self.folder / f"{name}.out", self.folder / f"{name}.err"
         with out.open("wb") as out_file, err.open("wb") as err_file:
             child = subprocess.Popen(
-                ["bash", "-c", f"exec {_own(line)}"], cwd=self.folder, env=self.environment,
+                ["bash", "-c", f"exec {line}"], cwd=self.folder, env=self.environment,
                 stdin=subprocess.DEVNULL, stdout=out_file, stderr=err_file,
             )  # fmt: skip
         process = Process(child, out, err)
@@ -89,36 +122,43 @@ class Terminal:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_commands_run_on_one_machine(name, tmp_path):
-    """With a worker on SQLite each line succeeds, and what was submitted completes."""
-    terminal = Terminal(name, tmp_path, {})
+    """With a worker on SQLite each line ends as the page says, and so does what was submitted."""
+    terminal, lines = Terminal(name, tmp_path, {}), commands(name, "tasker worker")
     with ExitStack() as stack:
-        worker = terminal.call(commands(name, "tasker worker"), stack)
-        [database] = terminal.folder.glob("*.db")
-        assert _completed(f"sqlite:///{database}") == name
+        worker = terminal.call(lines, stack)
+        assert _ended(terminal.log, len(asked(lines))) == asked(lines)
         assert worker.stop(seconds=PATIENCE) == 0
+
+
+def test_somebody_approves_over_http(tmp_path):
+    """The commands of `approval` run beside `tasker serve`: an expense waits, is approved with curl, and is paid."""
+    missing = [tool for tool in ("curl", "jq") if shutil.which(tool) is None]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"no {' and no '.join(missing)}: apt install {' '.join(missing)}")
+    terminal = Terminal("approval", tmp_path, {"TASKER_HTTP__PORT": "0"})
+    [shell] = [block.body for block in blocks(ROOT / "examples/approval/README.md") if block.language == "sh"]
+    with ExitStack() as stack:
+        server = terminal.call(commands("approval", "tasker serve"), stack)
+        [address] = set(re.findall(r"http://127\.0\.0\.1:\d+", server.out))
+        assert "the manager decides about 1200 EUR" in terminal.run(shell.replace("http://127.0.0.1:8000", address))
+        assert _ended(terminal.log, 2) == [("approval", "complete")] * 2
+        assert server.stop(seconds=PATIENCE) == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", OVER_KAFKA)
 def test_its_commands_run_over_kafka(name, tmp_path, bare_url):
     """With a broker and PostgreSQL each line succeeds, and what was published becomes one task, which completes."""
-    terminal = Terminal(name, tmp_path, own_topics(bare_url))
+    terminal, lines = Terminal(name, tmp_path, own_topics(bare_url)), commands(name, "tasker kafka worker")
     with ExitStack() as stack:
-        worker = terminal.call(commands(name, "tasker kafka worker"), stack)
-        assert _completed(bare_url) == name
+        worker = terminal.call(lines, stack)
+        assert _ended(bare_url, len(asked(lines))) == asked(lines)
         assert worker.stop(seconds=PATIENCE) == 0
 
 
-def _completed(url: str) -> str:
-    """Wait for the one task of a log to complete, and give its name."""
+def _ended(url: str, number: int) -> list[tuple[str, str]]:
+    """Wait for so many tasks of a log to end; give their names, and how they did."""
     with Tasker(url, settings={}) as log:
-        wait_for(lambda: list(log.events(types="task.created")), seconds=PATIENCE)
-        [made] = log.events(types="task.created")
-        task = ended(log, made.stream_id)
-        assert task.status == "complete"
-        return task.name
-
-
-def _own(line: str) -> str:
-    """Let `tasker` and `python` be these."""
-    return re.sub(r"^(tasker|python) ", lambda found: f"{sys.executable} {'-m tasker ' * (found[1] == 'tasker')}", line)
+        wait_for(lambda: len(list(log.events(types="task.created"))) >= number, seconds=PATIENCE)
+        tasks = [ended(log, made.stream_id) for made in log.events(types="task.created")]
+        return [(task.name, str(task.status)) for task in tasks]

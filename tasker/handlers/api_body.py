@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx2
-import orjson
 
 from tasker.errors import PayloadTooLarge
 from tasker.handlers.api_config import shown
 from tasker.handlers.step_view import JsonValue
+from tasker.handlers.values import from_json
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of a decoded body that are read at once; a larger one is for `connection.stream`."""
@@ -51,14 +53,14 @@ def too_large(response: httpx2.Response) -> PayloadTooLarge:
 def parsed(response: httpx2.Response) -> JsonValue:
     """Give the body as JSON, in whichever charset it says it is; as text if it is none."""
     try:
-        return orjson.loads(response.content)
-    except orjson.JSONDecodeError:
+        return from_json(response.content)
+    except json.JSONDecodeError:
         text = response.text.removeprefix(_BOM)
     if _UNREADABLE in text:  # what was put in place of a byte that does not fit the charset is no value
         return text
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return from_json(text)
+    except json.JSONDecodeError:
         return text
 
 

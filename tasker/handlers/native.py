@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING
-
-import orjson
 
 from tasker.errors import InvalidDefinition, PermanentError, RetryableError
 from tasker.handlers.native_library import NativeError, open_library
 from tasker.handlers.step_handler import StepHandler
 from tasker.handlers.step_view import JsonValue, Step
-from tasker.handlers.values import to_json
+from tasker.handlers.values import from_json, to_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -143,8 +142,8 @@ def _read(output: bytes, where: str) -> JsonValue:
         message = f"expected JSON without NUL bytes from {where}, found one at {output.index(0)}; mend out_len"
         raise NativeError(message, code="EMBEDDED_NUL")
     try:
-        return orjson.loads(output)
-    except orjson.JSONDecodeError as error:
+        return from_json(output)
+    except json.JSONDecodeError as error:
         message = f"expected JSON from {where}, found {output[:80]!r}: {error}; mend its output"
         raise NativeError(message, code="BAD_JSON") from None
 

@@ -75,6 +75,22 @@ def to_json(value: object, *, limit_bytes: int | None = None, what: str = "resul
     return plain, encoded
 
 
+def from_json(text: bytes | str) -> object:
+    """Read JSON that somebody else wrote; an integer stays one, whatever its size: to store a huge one is refused.
+
+    Raises:
+        json.JSONDecodeError: It is no JSON.
+    """
+    value: object = orjson.loads(text)
+    digits = text.encode() if isinstance(text, str) else bytes(text)
+    if _LONG_NUMBER not in digits.translate(_DIGITS):
+        return value
+    try:
+        return json.loads(text)
+    except (RecursionError, ValueError) as error:  # nested too deeply, or an integer of thousands of digits
+        raise json.JSONDecodeError(str(error), digits.decode(), 0) from None
+
+
 def _encode_plain(value: object) -> tuple[object, bytes] | None:
     """Encode a value that needs no second look; None where it might."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 import math
 import uuid
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, RootModel, field_serializer
 
 from tasker.errors import InvalidRequest, PayloadTooLarge
-from tasker.handlers.values import MAX_DEPTH, to_json
+from tasker.handlers.values import MAX_DEPTH, from_json, to_json
 
 ID = uuid.UUID("01a1fe76-8d1b-7264-98a0-64e2014662df")
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
@@ -269,3 +270,21 @@ def test_the_size_limit_counts_canonical_bytes() -> None:
     to_json(value, limit_bytes=size)
     with pytest.raises(PayloadTooLarge, match=rf"context too large: expected at most {size - 1} .* found {size}"):
         to_json(value, limit_bytes=size - 1, what="context")
+
+
+@pytest.mark.parametrize("number", [0, -7, 2**53 + 1, 2**63 - 1, -(2**63), 2**64 - 1, 2**64, -(10**30)])
+def test_an_integer_that_is_read_stays_one(number: int) -> None:
+    """A number of somebody else's JSON is not rounded without a word, however large it is."""
+    for text in (f'{{"id": {number}}}', f'{{"id": {number}}}'.encode()):
+        read = from_json(text)
+        assert read == {"id": number}
+        assert type(read["id"]) is int
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"id": NaN}', "[" * 2000, f"[{'9' * 5000}]", f"{'[' * 1000}{2**70}{']' * 1000}"]
+)
+def test_what_is_no_json_is_told(text: str) -> None:
+    """What cannot be read as JSON, or no Python can hold, is one kind of error."""
+    with pytest.raises(json.JSONDecodeError):
+        from_json(text)

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tasker.codec.recorded import RecordedEvent
+    from tasker.domain.definition import TaskDefinition
     from tasker.domain.why import Reason
     from tasker.handlers.views import Task
+    from tasker.runtime.comparing import Compared
     from tasker.runtime.position import Position
     from tasker.runtime.reading import Replayed, TaskPage
 
@@ -124,3 +126,21 @@ class Looking(Base):
         if task_id is None:
             return self._engine.reading.replay_all(progress)
         return self._engine.reading.replay(task_id, at)
+
+    def diff(self, old: Iterable[TaskDefinition] | None, new: Iterable[TaskDefinition]) -> Iterator[Compared]:
+        """Say for every live task what would become of it under a changed definition; no task is touched.
+
+        Args:
+            old: The definitions as they were; a task pinned to another one is told and not decided. None: each task is
+                compared with the definition that it is pinned to.
+            new: The definitions as they are to be, those that did not change too; of each name the highest version
+                counts, and one that is missing is taken for removed.
+
+        Returns:
+            The live tasks of these definitions, read as they are asked for.
+
+        Raises:
+            InvalidRequest: `old` and `new` share no definition.
+            ProjectionBehind: The read models cannot be brought up to the log.
+        """
+        return self._engine.comparing.diff(old, new)

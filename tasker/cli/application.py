@@ -9,6 +9,7 @@ import typer
 
 from tasker.cli import (
     auditing,
+    comparing,
     database,
     doctor,
     kafka,
@@ -46,6 +47,7 @@ def build() -> Callable[..., object]:
         operators,
         steps,
         auditing,
+        comparing,
         subscribing,
         workers,
         kafka,

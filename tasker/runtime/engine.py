@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasker.domain.status import LIVE
 from tasker.errors import TaskerError, WaitTimeout
 from tasker.instrument import logger
+from tasker.runtime.comparing import Comparing
 from tasker.runtime.context import Context
 from tasker.runtime.execution import Execution
 from tasker.runtime.explanation import Explanation
@@ -45,6 +46,7 @@ class Engine:
         self.submission = Submission(self.context)
         self.operations = Operations(self.context)
         self.reading = Reading(self.context)
+        self.comparing = Comparing(self.context)
         self.readers = Readers(self.context)
         self.explanation = Explanation(self.context)
         self.membership = Membership(self.context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 from tasker.app.base import Base
@@ -9,8 +10,10 @@ from tasker.errors import InvalidRequest
 from tasker.runtime.operations import By
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
+    from tasker.audit.archive import Archived
     from tasker.codec.recorded import RecordedEvent
     from tasker.handlers.views import Task
 
@@ -129,3 +132,42 @@ class Operating(Base):
     def erase(self, task_id: str, *, reason: str, actor: str | None = None) -> Task:
         """Drop the user's bytes of an ended task; headers, positions and the chain stay."""
         return self._engine.operations.erase(task_id, By(actor, reason))
+
+    def archive(
+        self,
+        older_than: timedelta | float | str,
+        *,
+        reason: str,
+        actor: str | None = None,
+        output: str | Path = ".",
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Archived:
+        """Write the events of tasks that ended long ago into a file, as `audit.export` does, then erase these tasks.
+
+        Tasks are left for later as long as a subscription that is not retired has not heard all of them; the relay to
+        Kafka is one. What was cut short goes on with the next call for the same file or folder.
+
+        Args:
+            older_than: How long ago they came to a final status at least: a duration, seconds, or a text such as `90d`.
+            reason: Why; it is recorded with each `task.erased`.
+            actor: Who.
+            output: A new file, or a folder in which one is made: by default the present one.
+            dry_run: True to write and erase nothing, and only say what would be.
+            progress: Called now and then with how many events are written and erased, and how many will be in all.
+
+        Raises:
+            InvalidRequest: An argument is wrong, or the file is there already.
+            TaskerError: Another process is at the same file, or the disk is full or gone.
+            LogUnavailable: The store failed.
+        """
+        from tasker.audit.archive import Archiving
+        from tasker.audit.archive_choice import Reader, microseconds
+        from tasker.subscriptions.retention import told
+
+        engine, by, age = self._engine, By(actor, reason), microseconds(older_than)
+        store, now = engine.context.store, engine.context.office.now()
+        archiving = Archiving(
+            store, lambda seen: engine.operations.erase_all(seen, by), [Reader(*one) for one in told(store)]
+        )
+        return archiving.preview(now, age) if dry_run else archiving.run(now, age, Path(output), progress)

@@ -89,7 +89,7 @@ class Audit:
 
         Raises:
             UnknownTask: There is no such task.
-            InvalidRequest: Nothing of it is sealed.
+            InvalidRequest: Nothing of it is sealed, or it was erased since the last seal.
             ChainBroken: The log is not what was sealed.
             TaskerError: The extra `audit` is not installed.
             LogUnavailable: The store failed.

@@ -11,6 +11,8 @@ from tasker.audit.standalone import verify_proof as standalone
 from tasker.audit.standalone.verify_proof import Checked, ProofBroken, Unusable
 from tasker.codec.decode import id_bytes
 from tasker.codec.recorded import CONTROL_NAMESPACE
+from tasker.codec.registry import CODES
+from tasker.domain.events import TaskErased
 from tasker.errors import ChainBroken, InvalidRequest, TaskerError, UnknownTask
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tasker.codec.rows import StoredEvent, StreamHeader
     from tasker.log.port import Store
 
+_ERASED = CODES[TaskErased]
 _SEAL = "Seal it first: `tasker audit seal --key PATH`"
 
 
@@ -33,7 +36,7 @@ def prove(store: Store, task_id: str) -> str:
 
     Raises:
         UnknownTask: There is no such task.
-        InvalidRequest: Nothing of it is sealed.
+        InvalidRequest: Nothing of it is sealed, or it was erased since the last seal.
         ChainBroken: The log is not what was sealed.
         TaskerError: The extra is not installed.
         LogUnavailable: The store failed.
@@ -45,6 +48,13 @@ def prove(store: Store, task_id: str) -> str:
     events = [event for event in stored if event.position <= sealed]
     if not events:
         message = f"prove {task_id}: expected sealed events, found none: the log is sealed up to {sealed}. {_SEAL}"
+        raise InvalidRequest(message)
+    erased = max((event.position for event in stored if event.code == _ERASED), default=0)
+    if erased > sealed:
+        message = (
+            f"prove {task_id}: expected that its erasure is sealed, found that at position {erased}: the log is sealed"
+            f" up to {sealed}, and without it nobody could tell why contents are missing. {_SEAL}"
+        )
         raise InvalidRequest(message)
     text = standalone.canonical({
         "format": standalone.FORMAT,

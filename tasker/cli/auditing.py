@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tasker.cli import DONE, FAILED
-from tasker.cli.common import At, Cli, TaskId, command, group, parse_at, parse_time
+from tasker.cli.common import Actor, At, Cli, TaskId, actor_or_user, command, group, parse_at, parse_time
 
 if TYPE_CHECKING:
     from tasker.audit import Seal
+    from tasker.audit.archive import Archived
     from tasker.runtime.reading import Replayed
 
 
@@ -30,6 +31,7 @@ _PublicKeys = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     command(app, "replay")(replay)
+    command(app, "archive")(archive)
     audit = group(app, "audit", "Prove that the log is what was written.")
     command(audit, "verify")(verify)
     command(audit, "keygen")(keygen)
@@ -221,6 +223,62 @@ def export(
         cli.out.warn(text)
     else:
         cli.out.one({"events": done.events, "last": done.last}, text)
+    return DONE
+
+
+def archive(
+    cli: Cli,
+    *,
+    older_than: Annotated[
+        str, typer.Option(metavar="AGE", help="How long ago they ended at least: 90d (s, m, h, d or w).")
+    ],
+    output: Annotated[
+        Path, typer.Option(metavar="PATH", help="A new file, or a folder in which one is made.")
+    ] = Path(),
+    reason: Annotated[str | None, typer.Option(help="Why; it is recorded. Default: says the age.")] = None,
+    actor: Actor = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and erase nothing: say what would be.")] = False,
+) -> int:
+    """Move the contents of tasks that ended long ago into a file.
+
+    Their events are written as `audit export` writes them, and once the file is durable the tasks are erased. What was
+    cut short goes on when the same command is called again. Tasks of which a subscription has not been told everything
+    are left for the next time.
+    """
+    from tasker.audit.archive_choice import microseconds
+    from tasker.errors import InvalidRequest
+
+    try:
+        microseconds(older_than)
+    except InvalidRequest as error:
+        raise typer.BadParameter(f"--older-than: {error}") from error
+    with cli.existing() as app, _working("Archiving") as progress:
+        done = app.archive(
+            older_than,
+            reason=reason or f"archived: ended {older_than} ago or longer",
+            actor=actor_or_user(actor),
+            output=output,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    return _print_archived(cli, done, dry_run=dry_run)
+
+
+def _print_archived(cli: Cli, done: Archived, *, dry_run: bool) -> int:
+    """Print what was archived, and who keeps other tasks from being so."""
+    if done.path is not None:
+        text = f"{done.tasks} tasks with {done.events} events archived in {done.path}"
+    elif dry_run:
+        text = f"{done.tasks} tasks with {done.events} events would be archived"
+    else:
+        text = "No task to archive"
+    path = None if done.path is None else str(done.path)
+    cli.out.one({**done._asdict(), "path": path, "awaited": dict(done.awaited)}, text)
+    for name, tasks in sorted(done.awaited.items()):
+        cli.out.warn(
+            f"{tasks} more are left, because the subscription {name} has not been told everything of them: run what"
+            " serves it, or retire it."
+        )
     return DONE
 
 

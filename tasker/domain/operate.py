@@ -146,8 +146,8 @@ def _resolve(draft: Draft, command: cmd.ResolveTask) -> None:
 
 def _erase(draft: Draft, command: cmd.EraseTask) -> None:
     task = draft.task
-    if task.erased:
-        return
+    if task.erased and (not task.annotations or task.annotations[-1] < task.erased):
+        return  # nothing was noted since
     if task.status in LIVE:
         draft.refuse("erase", "only a task that has ended (or is in error) can be erased; cancel it first")
     draft.emit(ev.TaskErased(at=draft.now, status=task.status, actor=command.actor, reason=command.reason))

@@ -68,7 +68,7 @@ class Task(NamedTuple):
         last_at: Time of the last event.
         timeout_at: When the task as a whole expires.
         annotations: Versions of its annotations.
-        erased: True after `task.erased`.
+        erased: Version of the last `task.erased`; 0 for none.
     """
 
     id: str
@@ -86,7 +86,7 @@ class Task(NamedTuple):
     last_at: ev.Instant = 0
     timeout_at: ev.Instant | None = None
     annotations: tuple[int, ...] = ()
-    erased: bool = False
+    erased: int = 0
 
     def count(self, status: StepStatus) -> int:
         """Count the steps with a status."""
@@ -226,7 +226,7 @@ def _erased(task: Task) -> Task:
         for number, state in enumerate(task.steps)
         if state.failure is not None
     }
-    return task._replace(erased=True, steps=task.steps.put(told))
+    return task._replace(erased=task.version + 1, steps=task.steps.put(told))
 
 
 def _created(task: Task, event: ev.TaskCreated) -> Task:

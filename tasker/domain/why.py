@@ -78,6 +78,7 @@ class World:
         missing_env: Variables that are missing, by registry name of a handler or by name of a step.
         limits: For a scope that is limited, how many attempts may run, and the ids of the tasks whose attempts do.
         leases: Until when each worker is known to live (microseconds); None for one without an end.
+        waits: What waiting steps wait for in their handlers' words, by name of the step.
     """
 
     now: Instant
@@ -86,6 +87,7 @@ class World:
     missing_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     limits: Mapping[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
     leases: Mapping[str, Instant | None] = field(default_factory=dict)
+    waits: Mapping[str, str] = field(default_factory=dict)
 
 
 def why(task: Task, world: World, step: str | None = None) -> list[Reason]:
@@ -157,7 +159,7 @@ def _step_reasons(task: Task, world: World, number: int) -> Iterator[Reason]:
         case StepStatus.IN_PROGRESS:
             yield _running(task, world, number)
         case StepStatus.WAITING:
-            yield _outside(task, number)
+            yield _outside(task, world, number)
         case StepStatus.PENDING | StepStatus.WAITING_FOR_RETRY if task.status in LIVE:
             yield from _held_up(task, world, number)
         case StepStatus.PENDING if task.steps[number].blockers:
@@ -187,11 +189,15 @@ def _running(task: Task, world: World, number: int) -> Reason:
     return Reason(name, RUNNING, text, details)
 
 
-def _outside(task: Task, number: int) -> Reason:
+def _outside(task: Task, world: World, number: int) -> Reason:
     state, name = task.steps[number], _name(task, number)
     end = "without end" if state.due is None else f"until {_shown(state.due)}"
     text = f"step {name!r} waits {end} for somebody outside to complete it"
-    return Reason(name, OUTSIDE, text, {"attempt": state.attempt, "until": _shown_or_none(state.due)})
+    reason = world.waits.get(name)
+    if reason and task.template(number).handler != MANUAL:  # whose words are these very ones
+        text += f" (reason: {reason})"
+    details = {"attempt": state.attempt, "until": _shown_or_none(state.due), "reason": reason}
+    return Reason(name, OUTSIDE, text, details)
 
 
 def _held_up(task: Task, world: World, number: int) -> Iterator[Reason]:

@@ -28,7 +28,8 @@ Link = tuple[
 ]  # fmt: skip
 """Position, `stream_id ‖ event_id ‖ hash`, `version << 32 | code`, `step + 1 << 32 | attempt + 1` (0 for NULL), time,
 due, actor, causation_id, metadata, data, payload, `salt ‖ payload_hash` or the latter alone, schema_version (-1: a
-column is not of the kind or length that the log writes)."""
+column is not of the kind or length that the log writes). A number with a fraction, which is none of the log's, stays
+one."""
 
 StreamRow = tuple[bytes, str, str, str, bytes, str | None, bytes | None]
 """Id of a stream, then the columns of `StreamHeader`."""
@@ -81,6 +82,13 @@ def at_code(heads: Heads, code: int) -> list[int]:
         return [head[1] for head in _packed.iter_unpack(heads) if head[3] == code]
     mask, wanted = _MOST << 16, code << 16
     return [head[1] for head in heads if head[2] & mask == wanted]
+
+
+def kinds(heads: Heads) -> Iterator[tuple[bytes, int, int, int]]:
+    """Give stream, position, type code and time of each head; a code above 65535 counts as that."""
+    if isinstance(heads, bytes):
+        return ((head[0], head[1], head[3], head[7]) for head in _packed.iter_unpack(heads))
+    return ((head[0], head[1], head[2] >> 16 & _MOST, head[4]) for head in heads)
 
 
 def first(heads: Heads, stream_id: bytes) -> int:

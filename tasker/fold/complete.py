@@ -86,7 +86,7 @@ def complete(definition: TaskDefinition, task_id: str, state: TaskColumns, fetch
         state.last_at,
         state.timeout_at,
         tuple(state.annotations),
-        bool(state.erased_version),
+        state.erased_version,
     )
 
 

@@ -323,6 +323,18 @@ class Transactions(Protocol):
     def reading(self) -> AbstractContextManager[Connection]:
         """Hold a connection for queries on one unchanging state of the database; what it writes is rolled back."""
 
+    def purge(self) -> bool:
+        """Let bytes that were erased leave the files too, where the store can do that without others having to wait.
+
+        Never call it inside a transaction.
+
+        Returns:
+            Whether it did; where not, they go with the store's own housekeeping.
+
+        Raises:
+            LogUnavailable: The store failed.
+        """
+
 
 class Store(Transactions, Protocol):
     """One opened database: the log and what lives beside it."""

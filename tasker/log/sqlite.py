@@ -175,6 +175,10 @@ class SqliteStore:
 
         return reading(self._database, self.engine)
 
+    def purge(self) -> bool:
+        """Empty the WAL, in which pages stand as they were before an erasure; not while somebody reads from it."""
+        return self._database.empty_wal()
+
     def close(self) -> None:
         """Close every connection; safe to repeat."""
         self._database.close()  # first: it waits for whoever uses a connection that the engine may share

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 10.0
 """How long a transaction waits for another process that writes."""
 
+_MOMENT_SECONDS = 0.1
+"""How long the WAL is tried to be emptied, and writers wait: longer than a query, not as long as an audit."""
+
 _IDLE_READERS = 8
 _CACHE_KIB = 65_536
 _CHECKPOINT_PAGES = 4_000  # 16 MiB of WAL: the main file is synced once for a hundred commits, durability is the WAL's
@@ -156,6 +159,17 @@ class Database:
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         return connection
+
+    def empty_wal(self) -> bool:
+        """Bring the WAL into the file and cut it to nothing; False where another connection stays in its way."""
+        with self.lock, self.translated():
+            connection = self.writer()
+            connection.execute(f"PRAGMA busy_timeout={int(_MOMENT_SECONDS * 1000)}")
+            try:
+                (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+        return not busy
 
     def close(self) -> None:
         """Close every connection; safe to repeat."""

@@ -13,6 +13,8 @@ from tasker.errors import LogUnavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
     from tasker.log.sqlite_connect import Database
 
 _BEGIN = "tasker_begin"
@@ -25,6 +27,11 @@ def make_engine(database: Database) -> Engine:
         engine = create_engine("sqlite://", creator=database.writer, poolclass=StaticPool)
     else:
         engine = create_engine("sqlite://", creator=database.connect, poolclass=QueuePool, max_overflow=-1)
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: DBAPIConnection, _: object) -> None:
+        # What users wrote stands in these tables too, and must not stay in free pages once it is erased.
+        connection.cursor().execute("PRAGMA secure_delete=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -94,7 +94,6 @@ class Batch:
 
     def write_erasures(self, connection: Connection, generation: int) -> None:
         """Write only that values are gone; every generation that exists must forget them."""
-        secure(connection)
         tables = tables_of(generation)
         mark = marks(connection, 1)
         where = f"WHERE task = {mark} AND stream_version < {mark} AND value IS NOT NULL"
@@ -105,9 +104,3 @@ class Batch:
             gone: list[Row] = [(match, task) for kind, value in known for match in rows.matches(kind, value)]
             delete(connection, tables.matches, ("match", "task"), gone)
             connection.exec_driver_sql(forget, (task, version))
-
-
-def secure(connection: Connection) -> None:
-    """Have SQLite overwrite what is deleted here from now on: what was erased must not stay in free pages."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete=ON")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import func, insert, select, update
 
 from tasker.projections import tables
-from tasker.projections.batch import secure
 from tasker.projections.tables import BUILDING, CURRENT, generations
 
 if TYPE_CHECKING:
@@ -94,7 +93,6 @@ def swap(store: Store, number: int) -> bool:
         False if it is behind the current one: it has to be served first, for a read model never goes back.
     """
     with store.transaction() as connection:
-        secure(connection)
         old, new = current(connection), of(connection, number)
         (head,) = connection.exec_driver_sql("SELECT position FROM log_head").one()
         # The current one may stand behind the end of a log that has lost its tail; there is nothing to wait for then.
@@ -113,7 +111,6 @@ def discard(store: Store, number: int) -> None:
     with store.transaction() as connection:
         found = of(connection, number)
         if found is not None and found.number != current(connection).number:
-            secure(connection)
             _drop(connection, number)
 
 

@@ -11,6 +11,7 @@ from tasker.projections.batch import Batch, Known
 from tasker.projections.changes import Change, Stretch, read_annotated, read_changes
 from tasker.projections.sql import among, chunks
 from tasker.projections.tables import tables_of
+from tasker.subscriptions.erasure import forget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -178,3 +179,6 @@ def _write(store: Store, stretch: Stretch, batch: Batch) -> None:
         if batch.erased:
             for other in generations.others(connection, number):
                 batch.write_erasures(connection, other)
+            forget(connection, [stream_id for stream_id, change in stretch.changes.items() if change.erased])
+    if batch.erased:
+        store.purge()

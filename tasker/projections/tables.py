@@ -155,7 +155,8 @@ def _annotations(name: str, metadata: MetaData) -> Table:
         Column("value", LargeBinary),
         Column("actor", Text),
         Column("time", BigInteger, nullable=False),
-        sqlite_with_rowid=False,
+        # Not WITHOUT ROWID, as the others are: rows that are only ever added at the end never move to another page, and
+        # leave no copy behind that an erasure would not reach.
     )
 
 

@@ -9,7 +9,7 @@ from tasker.codec.recorded import RecordedEvent
 from tasker.domain import commands as cmd
 from tasker.domain.events import UNKNOWN
 from tasker.domain.status import StepStatus
-from tasker.errors import InvalidRequest, TaskerError
+from tasker.errors import Conflict, InvalidRequest, TaskerError
 from tasker.handlers.values import to_json
 from tasker.runtime.hooks import checked_annotation
 from tasker.runtime.identity import stream_id
@@ -75,7 +75,29 @@ class Operations:
 
     def erase(self, task_id: str, by: By) -> Task:
         """Drop the user's bytes of an ended task."""
-        return self._execute(task_id, by, cmd.EraseTask(now=self._now(), actor=by.actor, reason=by.reason))
+        task = self._execute(task_id, by, cmd.EraseTask(now=self._now(), actor=by.actor, reason=by.reason))
+        self._context.store.purge()
+        return task
+
+    def erase_all(self, seen: Sequence[tuple[bytes, int]], by: By) -> list[bool]:
+        """Drop the user's bytes of ended tasks, each only if it stands at the version that was seen.
+
+        Returns:
+            For each whether that is so; those that moved on are left as they are.
+
+        Raises:
+            NotAllowed: A task is not to be erased in its status; others may be erased all the same.
+        """
+        now = self._now()
+        tickets = [Ticket(stream, cmd.EraseTask(now=now, actor=by.actor, reason=by.reason)) for stream, _ in seen]
+        for ticket, (_, version) in zip(tickets, seen, strict=True):
+            ticket.expected = version
+        self._context.commander.execute_all(tickets)
+        for ticket in tickets:
+            if ticket.error is not None and not isinstance(ticket.error, Conflict):
+                raise ticket.error
+        self._context.store.purge()
+        return [ticket.error is None for ticket in tickets]
 
     def update(self, task_id: str, by: By, *, reason: str | None, tags: Sequence[str] | None) -> Task:
         """Change the task's reason or tags; None keeps."""

@@ -48,7 +48,7 @@ def _bytes(shown):
 
 def state_json(task: Task) -> object:
     """Write a folded state, its definition by name."""
-    return _plain(task._replace(definition=task.definition.full_name))
+    return _plain(task._replace(definition=task.definition.full_name, erased=bool(task.erased)))
 
 
 def _plain(value: object) -> object:

@@ -39,6 +39,9 @@ def test_its_commands_run(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 seals" in done.stdout
-    assert done.stdout.count("The proof holds") == 2
+    assert done.stdout.count("The proof holds") == 4
+    sealed, archived = ((tmp_path / name).read_text() for name in ("sealed.txt", "archived.txt"))
+    assert sealed == archived != ""
+    assert 0 < (tmp_path / "rest.jsonl").read_text().count("\n") < (tmp_path / "old.jsonl").read_text().count("\n")
     exported = [(tmp_path / name).read_text().count("\n") for name in ("few.jsonl", "events.jsonl")]
     assert 0 < exported[0] < exported[1]

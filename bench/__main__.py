@@ -13,6 +13,7 @@ from pathlib import Path
 from bench import postgres
 from bench.measures import MEASURES
 from bench.plan import (
+    AUDIT,
     EVENTS,
     HTTP,
     KAFKA,
@@ -29,6 +30,7 @@ from bench.plan import (
 )
 from bench.report import DOCUMENT, Report, put
 from bench.rows import large_rows, rows
+from bench.rows_audit import audit_rows
 from bench.rows_http import http_rows
 from bench.rows_kafka import kafka_rows
 from bench.rows_postgres import postgres_rows
@@ -40,7 +42,13 @@ from bench.setting import CACHE, FULL, LARGE, QUICK, ROOT, Size, head_of
 
 _ROUNDS = {"quick": 1, "full": 3, "large": 3}
 _DAY = 86_400
-_ROWS = {SUBSCRIPTIONS: subscription_rows, HTTP: http_rows, TELEMETRY: telemetry_rows, KAFKA: kafka_rows}
+_ROWS = {
+    SUBSCRIPTIONS: subscription_rows,
+    HTTP: http_rows,
+    TELEMETRY: telemetry_rows,
+    KAFKA: kafka_rows,
+    AUDIT: audit_rows,
+}
 
 
 def main() -> int:

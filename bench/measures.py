@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import engine, floor, history, http, kafka, logs, standing, subscriptions, telemetry, workers
+from bench import audit, engine, floor, history, http, kafka, logs, standing, subscriptions, telemetry, workers
 from bench.pairs import PAIRED, pair
 from bench.postgres import PostgresBench
 from bench.setting import CACHE, SIZES, Bench, Figures
@@ -37,6 +37,7 @@ MEASURES: dict[str, Measure] = {
         *(subscriptions.deliveries, subscriptions.delivery_latency, subscriptions.subscribed),
         *(http.http_tasks, http.http_list, http.http_streams, telemetry.telemetry),
         *(kafka.kafka_speed, kafka.kafka_paced),
+        *(audit.audit_verify, audit.audit_export, audit.audit_reads, audit.audit_proof),
     )
 }
 

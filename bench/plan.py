@@ -46,11 +46,14 @@ _SUBSCRIPTIONS = ("deliveries", "delivery_latency", "subscribed")
 HTTP = "http"
 TELEMETRY = "telemetry"
 KAFKA = "kafka"
+AUDIT = "audit"
+_AUDIT = ("audit_verify", "audit_export", "audit_reads", "audit_proof")
 SECTIONS: dict[str, tuple[str, ...]] = {
     SUBSCRIPTIONS: (*_SUBSCRIPTIONS, *(f"{name}@{PG}" for name in _SUBSCRIPTIONS)),
     TELEMETRY: ("telemetry",),
     HTTP: ("http_tasks", "http_list", "http_streams"),
     KAFKA: (f"kafka_speed@{PG}", f"kafka_paced@{PG}"),
+    AUDIT: (*(f"{name}@large" for name in _AUDIT), *(f"{name}@{_PG_LARGE}" for name in _AUDIT)),
 }
 """Runs of their own, by name: what each measures."""
 

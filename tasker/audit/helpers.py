@@ -30,6 +30,9 @@ _MOST = 8
 _LEAST = 200_000
 """Events for which another process is worth its start."""
 
+_MEANWHILE = 80_000
+"""Events that this process verifies while another one starts."""
+
 _SECONDS = 0.2
 _RUN = "import sys; sys.path[:] = sys.argv[1:]; from tasker.audit.worker import main; main()"
 _logger = logger("audit")
@@ -138,7 +141,8 @@ class Parts(NamedTuple):
     def ends(self, head: int) -> list[int]:
         """Give the last position of each part."""
         count = max(1, min(head, min(cores(), _MOST) if self.most is None else self.most))
-        return [head * number // count for number in range(1, count + 1)]
+        more = _MEANWHILE if head >= _LEAST else 0
+        return [more + (head - more) * number // count for number in range(1, count + 1)]
 
 
 class Helpers:

@@ -33,21 +33,20 @@ _HEADS = (
 _PAGE = _HEADS + "WHERE stream_id > ? AND position <= ? ORDER BY stream_id, version LIMIT ?"
 _ONE = _HEADS + "WHERE stream_id = ? AND position <= ? ORDER BY version LIMIT ?"
 
-# Comparisons tell kinds of values cheaper than typeof(): numbers sort before text, text before bytes; `| 0` makes
-# whole numbers.
+# Comparisons tell kinds of values cheaper than typeof(): numbers sort before text, text before bytes. A number with a
+# fraction keeps it when it is multiplied, where a shift would cut it off.
 _SOUND = (
     "stream_id >= x'' AND event_id >= x'' AND hash >= x'' AND length(stream_id) = 16 AND length(event_id) = 16 "
-    "AND version | 0 = version AND type | 0 = type AND schema_version | 0 = schema_version "
-    "AND version BETWEEN 0 AND 2147483647 AND type BETWEEN 0 AND 2147483647 AND schema_version BETWEEN 0 AND 65535 "
-    "AND (step IS NULL OR (step | 0 = step AND step BETWEEN 0 AND 2147483646)) "
-    "AND (attempt IS NULL OR (attempt | 0 = attempt AND attempt BETWEEN 0 AND 2147483646)) "
-    "AND (payload_hash IS NULL OR (payload_hash >= x'' AND length(payload_hash) = 32)) "
-    "AND (salt IS NULL OR (salt >= x'' AND length(salt) = 16 AND payload_hash IS NOT NULL))"
+    "AND version BETWEEN 0 AND 2147483647 AND type BETWEEN 0 AND 2147483647 "
+    "AND schema_version BETWEEN 0 AND 65535 "
+    "AND (step IS NULL OR step BETWEEN 0 AND 2147483646) AND (attempt IS NULL OR attempt BETWEEN 0 AND 2147483646) "
+    "AND CASE WHEN payload_hash IS NULL THEN salt IS NULL "
+    "ELSE payload_hash >= x'' AND length(payload_hash) = 32 AND (salt IS NULL OR salt >= x'') END"
 )
 _LINKS = (
-    "SELECT position, CAST(stream_id || event_id || hash AS BLOB), version << 32 | type, "
-    "coalesce(step + 1, 0) << 32 | coalesce(attempt + 1, 0), time, due, actor, causation_id, metadata, data, payload, "
-    "coalesce(CAST(salt || payload_hash AS BLOB), payload_hash), "
+    "SELECT position, CAST(stream_id || event_id || hash AS BLOB), version * 4294967296 + type, "
+    "coalesce(step + 1, 0) * 4294967296 + coalesce(attempt + 1, 0), time, due, actor, causation_id, metadata, data, "
+    "payload, coalesce(CAST(salt || payload_hash AS BLOB), payload_hash), "
     f"CASE WHEN {_SOUND} THEN schema_version ELSE -1 END FROM events WHERE position > ? ORDER BY position LIMIT ?"
 )
 _ROW = "SELECT stream_id, namespace, task_name, task_version, definition_digest, correlation_id, identity FROM streams "

@@ -27,6 +27,10 @@ _CREDIT_SECONDS = 0.03
 _BATCH_SECONDS = 0.0002
 """What it costs to let a subscription deliver something, beside what its subscriber does."""
 _LONGEST_REST_SECONDS = 0.25
+_ALONE_SECONDS = 0.03
+"""How long after the one before a commit comes alone; hints of another process that is busy come more often."""
+_ALONE_COMMITS = 2
+"""How many such commits in a row show that nobody is busy, and not that a busy one was held up."""
 _log = logger("readers")
 
 
@@ -43,6 +47,8 @@ class Readers:
         self._credit = _CREDIT_SECONDS
         self._paid_at = 0.0
         self._started = 0
+        self._grown_at = 0.0
+        self._alone = 0
         self._committed_at = 0.0
         self._committed = 0
         self._projected_at = 0.0
@@ -62,7 +68,7 @@ class Readers:
         if context.bus.listening:
             context.bus.offer(first, last, names)
             context.bus.poke()
-        self._committed_at = self._context.threads.monotonic()
+        self._committed_at = self._grow()
         self._committed = last
         self._behind = True
         self._projected = self._projected or first
@@ -112,8 +118,16 @@ class Readers:
 
     def _hear(self) -> None:
         """Take a hint that somebody has appended; while this process does, it looks often enough."""
+        self._grow()
         if not self._poked and not self._behind:
             self._wake()
+
+    def _grow(self) -> float:
+        """Take note that the log has grown, and how often it did so alone; give the time."""
+        now = self._context.threads.monotonic()
+        self._alone = self._alone + 1 if now - self._grown_at >= _ALONE_SECONDS else 0
+        self._grown_at = now
+        return now
 
     def _wake(self) -> None:
         with self._changed:
@@ -163,13 +177,16 @@ class Readers:
         self._projected_at = self._context.threads.monotonic()
 
     def _pay(self, before: float) -> None:
-        """Rest, after a round of deliveries, until it and those before it have had their share and no more."""
-        now = self._context.threads.monotonic()
+        """Rest, after a round of deliveries, until it and those before it have had their share and no more.
+
+        Commits that come alone are delivered for nothing: there is no runner to hold up, and nothing to wait for.
+        """
+        now, idle = self._context.threads.monotonic(), self._alone >= _ALONE_COMMITS
         started = self._context.subscriptions.started if self._context.subscribed else 0
-        spent = thread_time() - before + (started - self._started) * _BATCH_SECONDS
+        spent = 0.0 if idle else thread_time() - before + (started - self._started) * _BATCH_SECONDS
         self._credit = min(self._credit + (now - self._paid_at) * _SHARE, _CREDIT_SECONDS) - spent
         self._started, self._paid_at = started, now
-        self._rest_until = now + min(-self._credit / _SHARE, _LONGEST_REST_SECONDS)
+        self._rest_until = now if idle else now + min(-self._credit / _SHARE, _LONGEST_REST_SECONDS)
 
     def _show_all(self, head: int) -> None:
         """Serve the read models up to the head, wherever it has moved."""

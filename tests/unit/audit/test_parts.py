@@ -98,6 +98,12 @@ def test_parts_are_the_whole(store, read, count):
     assert (len(ends), ends[-1]) == (min(count, store.log.head()), store.log.head())
 
 
+def test_the_first_part_is_longer():
+    """All parts are alike but the first, with which this process begins while others still start."""
+    more = helpers._MEANWHILE
+    assert sizes(Parts(3).ends(3_000_000 + more)) == [1_000_000 + more, 1_000_000, 1_000_000]
+
+
 @compiled_only
 def test_processes_verify_parts(store, read):
     """Other processes verify all parts but the first, and progress tells of theirs too."""

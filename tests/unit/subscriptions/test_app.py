@@ -186,16 +186,20 @@ def test_a_retry_comes_by_itself(tmp_path):
         assert app.subscriptions.list()[0].parked == 0
 
 
-def test_rounds_rest_beside_a_busy_runner():
-    """Rounds of deliveries have a small share of a processor; after a rest some have it at once, and none waits."""
+@pytest.mark.parametrize(("seconds", "rests"), [(0.001, True), (0.05, False)])
+def test_rounds_rest_beside_a_busy_runner(monkeypatch, seconds, rests):
+    """Rounds have a small share of a processor, some of it at once; none waits where commits come alone."""
     with testing.app(PLAN) as app:
-        readers = app._engine.readers
-        rests = []
-        for _ in range(3):
-            readers._paid_at = time.monotonic()
+        readers, now, found = app._engine.readers, [time.monotonic()], []
+        monkeypatch.setattr(readers._context.threads, "monotonic", lambda: now[0])
+        for _ in range(4):
+            now[0] += seconds
+            readers.committed(1, 1, set)
+            readers._paid_at = now[0]
             readers._pay(time.thread_time() - 0.012)
-            rests.append(readers._rest_until - time.monotonic())
-    assert max(rests[:2]) <= 0 < rests[2] <= 0.25
+            found.append(readers._rest_until - now[0])
+    assert max(found[:2]) <= 0
+    assert (0 < found[3] <= 0.25) == rests
 
 
 def until(reached) -> None:

@@ -1,4 +1,4 @@
-"""The command that looks whether everything is there: versions, fold, database, health checks, settings, extras."""
+"""The command that looks whether everything is there: versions, fold, database, project, health, settings, extras."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _EXTRAS = {
     "parquet": ("pyarrow",),
 }
 _KINDS = {"sqlite": "SQLite", "memory": "SQLite in memory", "postgresql": "PostgreSQL", "postgres": "PostgreSQL"}
-WELL = "ok"
+WELL, READY = "ok", "ready"
 _NOT_MADE = ("submit a task to make one", "no log is here yet")
 _SECRETS = re.compile(r"((?:passw|secret|token|key)\w*\s*=\s*)[^&\s]*", re.IGNORECASE)
 _LIBRARIES = ("SQLAlchemy", "alembic", "pydantic", "orjson", "httpx2", "blinker", "typer")
@@ -43,28 +43,31 @@ def add_to(app: typer.Typer) -> None:
 def doctor(cli: Cli) -> int:
     """Look whether everything is there.
 
-    Shown are versions, the fold in use, the database, every setting with its source, what is missing, and the checks
-    of health.
+    Shown are versions, the fold in use, the database, what the settings load, every setting with its source, what is
+    missing, and the checks of health; at the end whether all is well.
     """
     settings = cli.settings()
     fold, folds = _fold()
     report: dict[str, Mapping[str, object]] = {
         "versions": {**_versions(), "fold": fold},
         "database": _database(settings.url),
+        "project": _project(cli, settings),
         "settings": _settings(cli, settings),
         "extras": dict(_extras()),
     }
-    if report["database"]["state"] == "ready":
+    if report["database"]["state"] == READY:
         report |= {"checks": _checks(settings)}
-    well = all(found == WELL for found in report.get("checks", {}).values())
-    healthy = folds and well and report["database"]["state"] in {"ready", "not made yet"}
+    wrong = [] if folds else ["fold"]
+    wrong += [title for title in ("database", "project") if report[title]["state"] not in {READY, "not made yet"}]
+    wrong += [name for name, found in report.get("checks", {}).items() if found != WELL]
     if cli.out.json_lines:
-        cli.out.one({**report, "ok": healthy}, "")
-        return DONE if healthy else FAILED
+        cli.out.one({**report, "ok": not wrong, "wrong": wrong}, "")
+        return FAILED if wrong else DONE
     for title, pairs in report.items():
         cli.out.say(title)
         cli.out.facts({f"  {name}": value for name, value in pairs.items()})
-    return DONE if healthy else FAILED
+    cli.out.say(f"Not well: {', '.join(wrong)}." if wrong else "All is well.")
+    return FAILED if wrong else DONE
 
 
 def version_of(distribution: str) -> str:
@@ -138,9 +141,27 @@ def _opened(url: str) -> dict[str, object]:
                 found |= {"synchronous_commit": connection.exec_driver_sql("SHOW synchronous_commit").scalar()}
         alive = sum(worker.state in LIVING for worker in seen(store))
         facts = {"revision": REVISIONS[-1], "head position": store.log.head(), "workers alive": alive}
-        return found | facts | {"state": "ready"}
+        return found | facts | {"state": READY}
     finally:
         store.close()
+
+
+def _project(cli: Cli, settings: Settings) -> dict[str, object]:
+    """Load what the settings name, as a worker does, without a log: handlers, definitions, subscribers."""
+    from tasker.cli.loading import built
+    from tasker.runtime.execution import missing_env
+
+    try:
+        with cli.described() as app:
+            declared = app.definitions()
+            listed = [place for place, one in enumerate(settings.subscribers) if one.enabled]
+            for place in listed:
+                built(settings, place)
+    except TaskerError as error:
+        return {"state": "unusable", "says": str(error)}
+    missing = {name for one in declared for template in one.step_templates for name in missing_env(template)}
+    variables = {"missing variables": ", ".join(sorted(missing))} if missing else {}
+    return {"state": READY, "definitions": len(declared), "subscribers": len(listed), **variables}
 
 
 def _checks(settings: Settings) -> dict[str, object]:

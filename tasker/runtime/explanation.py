@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasker.codec.decode import text_id
+from tasker.codec.decode import decode, text_id
+from tasker.codec.registry import CODES
+from tasker.domain.events import StepWaiting
+from tasker.domain.status import StepStatus
 from tasker.domain.why import Reason, World, unreadable, why
 from tasker.errors import UnsupportedEvent
+from tasker.fold.columns import at_code
 from tasker.log.workers import LIVING
 from tasker.runtime.execution import missing_env, needed_env
 from tasker.runtime.identity import stream_id
@@ -57,7 +61,17 @@ class Explanation:
             missing_env=self._missing(task, living),
             limits=self._limits(),
             leases={row.worker_id: row.lease_until for row in living},
+            waits=self._waits(task),
         )
+
+    def _waits(self, task: State) -> Mapping[str, str]:
+        """Give, by step, the reason of its latest wait: states keep none, so it is read where a step waits."""
+        if all(state.status is not StepStatus.WAITING for state in task.steps):
+            return {}
+        log = self._context.log()
+        places = at_code(log.heads_of(stream_id(task.id)), CODES[StepWaiting])
+        events = (decode(row) for row in log.events_at(places))
+        return {event.step: event.reason for event in events if isinstance(event, StepWaiting)}
 
     def _missing(self, task: State, living: Sequence[Worker]) -> Mapping[str, tuple[str, ...]]:
         """Name, by step, the variables that every worker which could run it lacks."""

@@ -315,6 +315,24 @@ def test_why_parents_and_outside(app):
     assert codes(app, manual.id, "m") == ["outside"]
 
 
+@pytest.mark.parametrize("url", ["memory://", "sqlite"])
+def test_why_tells_the_reason_of_a_wait(clock, tmp_path, url):
+    """The reason is that of the latest wait of the step, in its handler's words, whoever asks."""
+
+    def ask_the_bank(task, sequence, step):
+        return Wait(60, f"the bank decides, attempt {step.attempt}")
+
+    url = url if url == "memory://" else f"sqlite:///{tmp_path}/waits.db"
+    with memory_app(plan(step("a", ask_the_bank)), url=url, clock=clock) as app:
+        task = done(app)
+        assert "(reason: the bank decides, attempt 1)" in app.why(task.id, "a")[0].text
+        clock.advance(60)
+        app.run_until_idle()
+        clock.advance(60)
+        app.run_until_idle()
+        assert app.why(task.id)[0].details["reason"] == "the bank decides, attempt 2"
+
+
 def test_why_running_and_finished(clock):
     """A running attempt names its worker; a finished step tells what happened, attempt by attempt."""
     gate = Gate()

@@ -7,6 +7,7 @@ import pytest
 from tasker.domain import commands as cmd
 from tasker.domain import events as ev
 from tasker.domain.control import Control, decide_control, evolve_control
+from tasker.domain.definition import MANUAL
 from tasker.domain.task import SECOND
 from tasker.domain.why import Reason, World, unreadable, why
 from tasker.errors import UnknownStep, UnsupportedEvent
@@ -110,9 +111,22 @@ def test_outside(seconds: float | None, until: str | None) -> None:
     story = Story(step("a"))
     story.start("a")
     story.wait("a", seconds)
-    reason = only(ask(story, "a"))
-    assert (reason.code, reason.details) == ("outside", {"attempt": 1, "until": until})
+    reason = only(ask(story, "a", waits={"a": "the bank decides"}))
+    details = {"attempt": 1, "until": until, "reason": "the bank decides"}
+    assert (reason.code, reason.details) == ("outside", details)
     assert (until or "without end") in reason.text
+    assert reason.text.endswith("to complete it (reason: the bank decides)")
+
+
+def test_outside_by_hand() -> None:
+    """A step that only waits for a person says so once, and so does one whose reason nobody knows."""
+    for handler, waits in ((MANUAL, {"a": "waits for somebody"}), ("shop:ask", {})):
+        story = Story(step("a", handler_class=handler))
+        story.start("a")
+        story.wait("a")
+        reason = only(ask(story, "a", waits=waits))
+        assert reason.text.endswith("for somebody outside to complete it")
+        assert reason.details["reason"] == waits.get("a")
 
 
 def test_pauses_of_the_task_and_of_scopes() -> None:

@@ -22,6 +22,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -32,12 +33,18 @@ ADVICE = "no Kafka broker: install Java 17 or newer and Maven, or set TASKER_TES
 JAVA = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 USER = "tasker"
-SASL = {"protocol": "SASL_PLAINTEXT", "mechanism": "PLAIN"}
 _LOGIN = """
 sasl.enabled.mechanisms=PLAIN
 sasl.mechanism.inter.broker.protocol=PLAIN
-listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
+listener.name.{listener}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\
   username="{user}" password="{password}" user_{user}="{password}";
+"""
+_TLS = """
+ssl.keystore.type=PEM
+ssl.keystore.location={store}
+ssl.truststore.type=PEM
+ssl.truststore.location={trusted}
+ssl.client.auth={clients}
 """
 
 _CLUSTER = "tasker-kafka-test00000"  # 22 characters of base64url
@@ -76,18 +83,36 @@ def jars() -> Path:
         return lib
 
 
+class Tls(NamedTuple):
+    """A certificate for 127.0.0.1 that whoever trusts it as an authority accepts, and its key, as PEM files.
+
+    Attributes:
+        file: The certificate.
+        key: Its key.
+        clients: The certificates by which clients have to prove themselves; None: nobody has to.
+    """
+
+    file: Path
+    key: Path
+    clients: Path | None = None
+
+
 class Broker:
     """One broker, its own controller, on free ports of 127.0.0.1, with its data in a folder."""
 
-    def __init__(self, folder: Path | None = None, *, port: int = 0, password: str | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, *, port: int = 0, password: str | None = None, tls: Tls | None = None
+    ) -> None:
         """Format the data and start.
 
         Args:
             folder: Where data and log lie, and stay; None for a temporary folder.
             port: Where clients connect; 0 for a free one.
             password: Of the user `tasker`, whom alone it lets in; None for a broker that lets everybody in.
+            tls: What it proves itself with; None for a broker without TLS.
         """
-        self.security = {} if password is None else {**SASL, "username": USER, "password": password}
+        self._tls = tls
+        self.security = _security(password, tls)
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="tasker-kafka-")) if folder is None else folder
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -160,12 +185,20 @@ class Broker:
             noted.write_text(str(_free_port()))
         text = (RECIPE / "server.properties").read_text().replace("{port}", str(self.port))
         text = text.replace("{controller}", noted.read_text()).replace("{data}", str(self.folder / "data"))
-        if self.security:
-            text = text.replace("PLAINTEXT:PLAINTEXT", "SASL_PLAINTEXT:SASL_PLAINTEXT")
-            text = text.replace("=PLAINTEXT", "=SASL_PLAINTEXT") + _LOGIN.format(
-                user=USER, password=self.security["password"]
-            )
+        protocol = self.security.get("protocol", "PLAINTEXT")
+        text = text.replace("PLAINTEXT:PLAINTEXT", f"{protocol}:{protocol}").replace("=PLAINTEXT", f"={protocol}")
+        if "password" in self.security:
+            text += _LOGIN.format(listener=protocol.lower(), user=USER, password=self.security["password"])
+        if self._tls is not None:
+            text += self._keystore(self._tls)
         (self.folder / "server.properties").write_text(text)
+
+    def _keystore(self, tls: Tls) -> str:
+        """Write key and certificate as one file, as Kafka takes them, and give the lines that name it."""
+        store = self.folder / "keystore.pem"
+        store.write_bytes(tls.key.read_bytes() + tls.file.read_bytes())
+        clients = "none" if tls.clients is None else "required"
+        return _TLS.format(store=store, trusted=tls.clients or tls.file, clients=clients)
 
     def _format(self) -> None:
         properties = str(self.folder / "server.properties")
@@ -173,6 +206,17 @@ class Broker:
         command = self._java("kafka.tools.StorageTool", *options)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=self.folder)
         assert done.returncode == 0, f"the broker's data could not be formatted:\n{done.stdout}\n{done.stderr}"
+
+
+def _security(password: str | None, tls: Tls | None) -> dict[str, str]:
+    """Give the settings with which the broker itself can be reached."""
+    login = {} if password is None else {"mechanism": "PLAIN", "username": USER, "password": password}
+    proof = {} if tls is None else {"ca_file": str(tls.file)}
+    if tls is not None and tls.clients is not None:
+        proof |= {"certificate_file": str(tls.file), "key_file": str(tls.key)}
+    if not login and not proof:
+        return {}
+    return {"protocol": f"{'SASL_' if login else ''}{'SSL' if proof else 'PLAINTEXT'}", **login, **proof}
 
 
 def _free_port() -> int:
@@ -240,10 +284,10 @@ def stop() -> None:
 
 
 @contextlib.contextmanager
-def own(*, password: str | None = None) -> Iterator[Broker]:
+def own(*, password: str | None = None, tls: Tls | None = None) -> Iterator[Broker]:
     """Hold a broker that a test may stop and kill."""
     required()
-    broker = Broker(password=password)
+    broker = Broker(password=password, tls=tls)
     try:
         yield broker
     finally:

@@ -11,7 +11,7 @@ from tasker.app.base import Base
 from tasker.errors import TaskerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import FrameType
 
     from tasker.handlers.views import Task
@@ -22,6 +22,10 @@ _LOOK_SECONDS = 0.2
 
 class Companion(Protocol):
     """What serves beside the runner, such as a worker's part with Kafka."""
+
+    @property
+    def begun(self) -> bool:
+        """Say whether it does by now what it was started for."""
 
     @property
     def lost(self) -> bool:
@@ -164,13 +168,14 @@ class Running(Base):
         """
         return self._engine.stop(timeout)
 
-    def serve(self, *, beside: Companion | None = None) -> int:
+    def serve(self, *, beside: Companion | None = None, began: Callable[[], object] | None = None) -> int:
         """Run until SIGTERM or SIGINT, or until asked to drain, then stop gracefully; a second signal stops at once.
 
         It belongs to the main thread.
 
         Args:
             beside: What starts after the runner and stops before it.
+            began: Called once, when that does what it was started for.
 
         Returns:
             0, or 1 if half of the slots were stuck and the worker gave up, or what stands beside it did.
@@ -185,7 +190,9 @@ class Running(Base):
             runner = self._engine.must_run()
             with _beside(beside):
                 while not (asked.wait(_LOOK_SECONDS) or runner.slots.unhealthy or runner.drained or _is_lost(beside)):
-                    pass
+                    if began is not None and (beside is None or beside.begun):
+                        began()
+                        began = None
             failed = runner.slots.unhealthy or _is_lost(beside)
             self.stop()
             return 1 if failed else 0

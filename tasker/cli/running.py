@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -83,8 +84,11 @@ def serve(cli: Cli, app: Tasker, slots: int, *, beside: Companion | None = None)
         if beside is not None:
             facts["kafka"] = list(settings.kafka.bootstrap)
             where += f" and Kafka at {', '.join(settings.kafka.bootstrap)}"
-        cli.out.one(facts, f"Worker {os.getpid()} runs on {where}: {slots} slots, {known}")
-        return app.serve(beside=beside)
+        tell = partial(cli.out.one, facts, f"Worker {os.getpid()} runs on {where}: {slots} slots, {known}")
+        if beside is not None:
+            return app.serve(beside=beside, began=tell)  # nothing is taken before the group has dealt its partitions
+        tell()
+        return app.serve()
 
 
 def farewell(cli: Cli, code: int, why: str = _STUCK) -> None:

@@ -10,9 +10,10 @@ from warnings import catch_warnings, simplefilter
 
 from tasker.errors import InvalidDefinition, TaskerError
 from tasker.kafka.errors import BrokerUnavailable, PublishRefused
+from tasker.kafka.security import tls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 INSTALL = "pip install 'tasker-engine[kafka]'"
 ADMIN_SECONDS = 10.0
 _Client = TypeVar("_Client")
+_TRUST = "look at kafka.security: protocol, ca_file (whom we trust), certificate_file and key_file (who we are)"
+_OPEN = "it may ask for TLS or a password: look at kafka.security.protocol"
 _COMPRESSION = "gzip"  # the checksum over a batch is plain Python: over fewer bytes it costs a fifth
 _KEYS_REMEMBERED = 20_000
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
@@ -30,7 +33,7 @@ def connection(settings: Kafka) -> dict[str, Any]:
     """Give the options that every client of kafka-python takes.
 
     Raises:
-        InvalidDefinition: `kafka.bootstrap` is not set.
+        InvalidDefinition: `kafka.bootstrap` is not set, or a file that `kafka.security` names cannot be read.
     """
     if not settings.bootstrap:
         msg = "kafka.bootstrap: expected the address of a broker such as localhost:9092, found none; set it in"
@@ -40,9 +43,7 @@ def connection(settings: Kafka) -> dict[str, Any]:
         "bootstrap_servers": list(settings.bootstrap),
         "client_id": settings.client_id,
         "security_protocol": security.protocol,
-        "ssl_cafile": security.ca_file,
-        "ssl_certfile": security.certificate_file,
-        "ssl_keyfile": security.key_file,
+        "ssl_context": tls(security),
         "sasl_mechanism": security.mechanism,
         "sasl_plain_username": security.username,
         "sasl_plain_password": security.password,
@@ -149,12 +150,18 @@ class _Heard(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self.last = ""
+        """Why connecting failed last; empty if it did not."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take note, and let nothing through."""
         if str(record.msg).startswith("Bootstrap connection"):
-            self.last = record.getMessage()
+            self.last = record.getMessage().partition(" failed: ")[2].partition(" (backoff")[0]
         return False
+
+    @property
+    def untrusted(self) -> bool:
+        """Say whether one side would not go on under TLS."""
+        return "SSL:" in self.last
 
     @property
     def hung_up(self) -> bool:
@@ -235,9 +242,17 @@ def _built(kind: Callable[..., _Client], **options: Any) -> _Client:  # noqa: AN
         for one in made:
             one._net.stop(timeout_ms=1_000)  # noqa: SLF001 - nobody else can: who would have it was not made
             one.close()
-        if isinstance(error, KafkaTimeoutError) and options.get("sasl_mechanism") and _heard.hung_up:
-            raise SaslAuthenticationFailedError(_heard.last) from error
+        if isinstance(error, KafkaTimeoutError) and _heard.untrusted:
+            raise BrokerUnavailable(f"{_expected(options)}, found {_heard.last}; {_TRUST}") from error
+        if isinstance(error, KafkaTimeoutError) and _heard.hung_up:
+            if str(options["security_protocol"]).startswith("SASL"):
+                raise SaslAuthenticationFailedError(_heard.last) from error
+            raise BrokerUnavailable(f"{_expected(options)}, found that it hangs up; {_OPEN}") from error
         raise
+
+
+def _expected(options: Mapping[str, Any]) -> str:
+    return f"expected Kafka at {', '.join(options['bootstrap_servers'])} to talk {options['security_protocol']}"
 
 
 def _patience(settings: Kafka) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Consumption:
     whatever else it raises is a fault of the program: it is given the batch again.
 
     Attributes:
+        begun: True once the group has dealt this process its share of the partitions, and they are consumed.
         problem: What keeps messages from being consumed at present, or None.
         stuck: True if Faust did not stop when it was asked to: only the end of the process ends it.
         failed: True if consuming ended by itself: by a fault of the program, or because an app that advanced no longer
@@ -45,6 +46,7 @@ class Consumption:
 
     def __init__(self, settings: Kafka, takers: Mapping[str, Callable[[Sequence[Incoming]], None]]) -> None:
         """Take for each topic what is given its messages; nothing is connected."""
+        self.begun = False
         self.problem: str | None = None
         self.stuck = self.failed = False
         self._settings = settings
@@ -111,19 +113,28 @@ class Consumption:
         """Run one app after the other: one that crashed, or advances no longer, is replaced."""
         self._loop = asyncio.get_running_loop()
         while not self.stopping:
-            app = build(self._settings, {name: self._taker(name) for name in self._takers})
-            if await self._started(app):
+            app = build(self._settings, {name: self._taker(name) for name in self._takers}, self._dealt)
+            starting = asyncio.create_task(app.start())
+            if await self._started(starting):
                 await self._watched(app)
             await self._stopped(app)
             if self.stuck:
                 await asyncio.Event().wait()  # what it still holds must not be acknowledged by an orderly end
+            starting.cancel()  # it may be under way in an app that has been stopped
             await self._pause(_AGAIN_SECONDS)
 
-    async def _started(self, app: App) -> bool:
-        starting, leaving = asyncio.create_task(app.start()), asyncio.create_task(self._leave.wait())
-        await asyncio.wait({starting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    async def _started(self, starting: asyncio.Task[object]) -> bool:
+        """Wait until an app runs, within `start_timeout`: Faust by itself waits for a mute broker for ever."""
+        leaving, seconds = asyncio.create_task(self._leave.wait()), self._settings.start_timeout
+        await asyncio.wait({starting, leaving}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         leaving.cancel()
         if not starting.done():
+            if not self.stopping:
+                where = ", ".join(self._settings.bootstrap)
+                self._trouble(
+                    f"expected Kafka at {where} to let Faust start within {seconds:g} s (kafka.start_timeout), found it"
+                    " silent; is the broker overloaded, or something else on its port?"
+                )
             return False
         error = starting.exception()
         if error is not None:
@@ -155,7 +166,7 @@ class Consumption:
         places = [(place.topic, place.partition) for place in app.consumer.assignment()]
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(None, lags, self._settings, places)
+            found = await loop.run_in_executor(None, lags, self._settings, places, list(self._takers))
         except TaskerError as error:
             _log.debug("how far the group has come is not known: %s", error)
             found = {}
@@ -184,6 +195,9 @@ class Consumption:
         if text != self.problem:
             _log.warning("nothing is consumed from Kafka, which is tried again: %s", text)
         self.problem = text
+
+    def _dealt(self) -> None:
+        self.begun = True
 
     def _taker(self, topic: str) -> Taker:
         take = self._takers[topic]

@@ -6,10 +6,10 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasker.kafka.client import consumer, told
+from tasker.kafka.client import admin, consumer, told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from tasker.settings.sections import Kafka
 
@@ -27,8 +27,15 @@ class Lag(NamedTuple):
 Lags = dict[tuple[str, int], Lag]
 
 
-def lags(settings: Kafka, places: Iterable[tuple[str, int]]) -> Lags:
+def lags(settings: Kafka, places: Iterable[tuple[str, int]], topics: Collection[str] = ()) -> Lags:
     """Ask the broker how far the group of the workers has come in some partitions.
+
+    Args:
+        settings: Where the broker is, and the name of the group.
+        places: The partitions.
+        topics: All of their partitions instead, if there are no places and nobody in the group has any: then Faust has
+            dealt while it knew nothing of the topics, as it may when the broker has just come back, and would leave it
+            at that.
 
     Raises:
         BrokerUnavailable: It does not answer.
@@ -37,12 +44,25 @@ def lags(settings: Kafka, places: Iterable[tuple[str, int]]) -> Lags:
         from kafka import TopicPartition  # noqa: PLC0415 - an extra
 
         asked: list[Any] = [TopicPartition(*place) for place in places]
+        if not asked and topics and _nobody_has_any(settings):
+            parts = {topic: reading.partitions_for_topic(topic) or () for topic in topics}
+            asked = [TopicPartition(topic, part) for topic, found in parts.items() for part in found]
         ends = reading.end_offsets(asked) if asked else {}
         done = {place: reading.committed(place) for place in asked}
         return {
             (place.topic, place.partition): Lag(-1 if done[place] is None else done[place], ends[place])
             for place in asked
         }
+
+
+def _nobody_has_any(settings: Kafka) -> bool:
+    """Say whether the group has dealt its partitions, and no member was given one."""
+    with admin(settings) as client:
+        group = client.describe_groups([settings.group])[settings.group]
+    given = [one["member_assignment"] for one in group["members"]]
+    return group["group_state"] == "Stable" and all(
+        isinstance(one, dict) and not one.get("assigned_partitions") for one in given
+    )
 
 
 class Progress:

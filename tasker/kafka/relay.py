@@ -159,8 +159,10 @@ class Relay:
         signals.listen(self._woken.set)
         while not self._stopping.is_set():
             pause = self._guarded(signals.poll_seconds)
-            if pause:
+            if pause and self._row is not None:
                 self._woken.wait(pause)
+            elif pause:
+                self._stopping.wait(pause)  # appends concern the owner: each would have all others ask for the lease
             elif not self._full:
                 self._stopping.wait(_REST_SECONDS)
             self._woken.clear()

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import tempfile
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from tasker.errors import InvalidDefinition, TaskerError
+from tasker.errors import TaskerError
 from tasker.kafka.client import INSTALL
 from tasker.kafka.message import Incoming, headers_of
+from tasker.kafka.security import tls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -54,12 +54,13 @@ def load() -> None:
         logging.getLogger(name).setLevel(level)  # what happens to the broker is said once, by the worker
 
 
-def build(settings: Kafka, takers: Mapping[str, Taker]) -> App:
+def build(settings: Kafka, takers: Mapping[str, Taker], dealt: Callable[[], object] = lambda: None) -> App:
     """Make an app, for one run, in the event loop that will run it.
 
     Args:
         settings: Where the broker is, and the name of the group.
         takers: For each topic what is given its messages, batch after batch; it never raises.
+        dealt: Called whenever the group has dealt this app its partitions, which may be none; it consumes them then.
 
     Raises:
         TaskerError: Faust is not installed, or another one is.
@@ -90,6 +91,11 @@ def build(settings: Kafka, takers: Mapping[str, Taker]) -> App:
     for name, taker in takers.items():
         topic = app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
         app.agent(topic, name=name, concurrency=1)(_body(taker))
+
+    async def assigned(*_: object, **__: object) -> None:
+        dealt()
+
+    app.on_partitions_assigned.connect(assigned)
     return app
 
 
@@ -150,22 +156,9 @@ def _credentials(security: KafkaSecurity) -> object:
     """Give what Faust proves itself with, or None."""
     import faust  # noqa: PLC0415 - an extra
 
-    protected = security.protocol.endswith("SSL")
-    context = _tls(security) if protected else None
+    context = tls(security)
     if security.protocol.startswith("SASL"):
         return faust.SASLCredentials(
             username=security.username, password=security.password, mechanism=security.mechanism, ssl_context=context
         )
-    return faust.SSLCredentials(context) if protected else None
-
-
-def _tls(security: KafkaSecurity) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=security.ca_file)
-        if security.certificate_file is not None:
-            context.load_cert_chain(security.certificate_file, security.key_file)
-    except (OSError, ssl.SSLError) as error:
-        names = ", ".join(filter(None, (security.ca_file, security.certificate_file, security.key_file)))
-        msg = f"kafka.security: expected certificates that can be read in {names or 'the system'}, found: {error}"
-        raise InvalidDefinition(msg) from error
-    return context
+    return None if context is None else faust.SSLCredentials(context)

@@ -56,6 +56,11 @@ class KafkaWorker:
         self._dispatcher = steps.Dispatcher(Publisher(self._kafka), names.steps)
 
     @property
+    def begun(self) -> bool:
+        """Say whether it consumes by now."""
+        return self._consumption.begun
+
+    @property
     def lost(self) -> bool:
         """Say whether it cannot go on in this process."""
         return self._consumption.failed

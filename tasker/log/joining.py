@@ -22,8 +22,8 @@ Row = tuple[
 class Source(Protocol):
     """Where the memory looks for what it does not have."""
 
-    def header(self, stream_id: bytes) -> StreamHeader | None:
-        """Read the row of a stream, or None."""
+    def headers(self, streams: Sequence[bytes]) -> Iterable[tuple[bytes, StreamHeader]]:
+        """Read the rows of streams, with their ids; of those that have one."""
 
     def names(self) -> Iterable[tuple[int, str]]:
         """Read the names of all types by their codes."""
@@ -51,8 +51,7 @@ class Joining:
         """Give the row of a stream."""
         found = self.headers.get(stream_id)
         if found is None:
-            found = source.header(stream_id)
-            if found is not None:
+            for _, found in source.headers([stream_id]):
                 self.remember(stream_id, found)
         return found
 
@@ -62,7 +61,7 @@ class Joining:
         Raises:
             ChainBroken: A row that an event needs is missing.
         """
-        headers, names = self.headers, self.names
+        headers, names = self._headers(rows, source), self.names
         events: list[StoredEvent] = []
         for row in rows:
             header = headers.get(row[1]) or self.header(row[1], source)
@@ -71,6 +70,17 @@ class Joining:
             name = names.get(row[4]) or self._named(row, source)
             events.append(StoredEvent._make((*row[:5], name, *row[5:], header)))
         return events
+
+    def _headers(self, rows: Sequence[Row], source: Source) -> dict[bytes, StreamHeader]:
+        """Give the memory after it was asked for all streams of a page: one by one each would cost a round trip."""
+        streams = {row[1] for row in rows}
+        if len(self.headers) + len(streams) > _HEADERS_REMEMBERED:
+            self.headers = {}
+        headers = self.headers
+        missing = [stream_id for stream_id in streams if stream_id not in headers]
+        if missing:
+            headers.update(source.headers(missing))
+        return headers
 
     def _named(self, row: Row, source: Source) -> str:
         """Read the name of the type of an event, which must be there."""

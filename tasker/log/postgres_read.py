@@ -37,7 +37,7 @@ SELECT found.* FROM chosen CROSS JOIN LATERAL (
 ) AS found ORDER BY found.position
 """
 _HEADER_COLUMNS = "namespace, task_name, task_version, definition_digest, correlation_id, identity"
-_HEADER = f"SELECT {_HEADER_COLUMNS} FROM streams WHERE stream_id = %s"
+_HEADERS_OF = f"SELECT stream_id, {_HEADER_COLUMNS} FROM streams WHERE stream_id = ANY (%s)"
 _HEADERS = f"SELECT stream_id, {_HEADER_COLUMNS} FROM streams WHERE stream_id > %s ORDER BY stream_id LIMIT %s"
 
 
@@ -48,10 +48,10 @@ class Session:
         """Take the connection."""
         self._connection = connection
 
-    def header(self, stream_id: bytes) -> StreamHeader | None:
-        """Read the row of a stream, or None."""
-        row = self._connection.execute(_HEADER, (stream_id,), binary=True).fetchone()
-        return None if row is None else StreamHeader(*row)
+    def headers(self, streams: Sequence[bytes]) -> Iterable[tuple[bytes, StreamHeader]]:
+        """Read the rows of streams, with their ids; of those that have one."""
+        rows = self._connection.execute(_HEADERS_OF, (byteas(streams),), binary=True).fetchall()
+        return [(stream_id, StreamHeader(*row)) for stream_id, *row in rows]
 
     def names(self) -> Iterable[tuple[int, str]]:
         """Read the names of all types by their codes."""

@@ -27,7 +27,7 @@ _EVENTS = (
 _STREAM = _EVENTS + "WHERE stream_id = ? AND version > ? ORDER BY version LIMIT ?"
 _TAIL = _EVENTS + "WHERE position > ? ORDER BY position LIMIT ?"
 _HEADER_COLUMNS = "namespace, task_name, task_version, definition_digest, correlation_id, identity"
-_HEADER = f"SELECT {_HEADER_COLUMNS} FROM streams WHERE stream_id = ?"
+_HEADERS_OF = f"SELECT stream_id, {_HEADER_COLUMNS} FROM streams WHERE stream_id IN "
 _HEADERS = f"SELECT stream_id, {_HEADER_COLUMNS} FROM streams WHERE stream_id > ? ORDER BY stream_id LIMIT ?"
 
 
@@ -38,10 +38,12 @@ class Session:
         """Take the connection."""
         self._connection = connection
 
-    def header(self, stream_id: bytes) -> StreamHeader | None:
-        """Read the row of a stream, or None."""
-        row = self._connection.execute(_HEADER, (stream_id,)).fetchone()
-        return None if row is None else StreamHeader(*row)
+    def headers(self, streams: Sequence[bytes]) -> Iterable[tuple[bytes, StreamHeader]]:
+        """Read the rows of streams, with their ids; of those that have one."""
+        for start in range(0, len(streams), _CHUNK):
+            chunk = streams[start : start + _CHUNK]
+            rows = self._connection.execute(f"{_HEADERS_OF}({','.join('?' * len(chunk))})", chunk)
+            yield from ((stream_id, StreamHeader(*row)) for stream_id, *row in rows)
 
     def names(self) -> Iterable[tuple[int, str]]:
         """Read the names of all types by their codes."""

@@ -1,6 +1,7 @@
 """Requests of two kinds of producers, two workers of which one is killed, a broker that goes and comes: each done once.
 
-`python -m tests.integration.test_kafka_thousand 1000` tells the story of as many as that.
+`python -m tests.integration.test_kafka_thousand 1000 60` tells the story of as many as that, with a broker that is
+away for so many seconds while requests go on being published.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def register(app):
 """
 REQUESTS, EVENTS = "tasker.task-requests", "tasker.events"
 PATIENCE = 240.0
+_LONGER = 1.5
+"""How many times as long as the broker is away the plain producer takes: some of it comes while it is away."""
 
 
 def consuming(bootstrap: str) -> int:
@@ -69,9 +72,9 @@ def consuming(bootstrap: str) -> int:
 class Story:
     """One run; what happens is told line by line."""
 
-    def __init__(self, number: int, folder: Path, tell: Callable[[str], None]) -> None:
-        """Take how many requests, an empty folder, and who listens."""
-        self.number, self._tell = number, tell
+    def __init__(self, number: int, folder: Path, tell: Callable[[str], None], away: float = 0.0) -> None:
+        """Take how many requests, an empty folder, who listens, and how many seconds the broker is away."""
+        self.number, self._tell, self._away = number, tell, away
         self._began = time.monotonic()
         self.shell = Shell(folder, lambda: ("", ""))
         (folder / "orders.py").write_text(ORDERS.replace("{seconds}", str(20 / number)))
@@ -102,6 +105,8 @@ class Story:
             self._reach(log, self.number // 3)
             kafka.stop()
             self.tell("the broker is stopped")
+            time.sleep(self._away)
+            self._attempts(log)
             kafka.start()
             self.tell("the broker is back")
             plain.join()
@@ -146,10 +151,11 @@ class Story:
             bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, delivery_timeout_ms=int(PATIENCE * 1000)
         )
         with closing(producer):
-            sent = [
-                producer.send(REQUESTS, json.dumps({"name": "order", "context": {"order_id": number}}).encode())
-                for number in range(1, self.number, 2)
-            ]
+            sent = []
+            for number in range(1, self.number, 2):
+                value = json.dumps({"name": "order", "context": {"order_id": number}}).encode()
+                sent.append(producer.send(REQUESTS, value))
+                time.sleep(_LONGER * self._away / (self.number / 2))
             places = {(place.partition, place.offset) for place in (one.get(PATIENCE) for one in sent)}
         self.tell(f"a plain producer has published {len(places)} requests without keys, all acknowledged")
 
@@ -166,6 +172,11 @@ class Story:
 
         wait_for(reached, seconds=PATIENCE)
         self.tell(f"{done} of {self.number} tasks are complete")
+
+    def _attempts(self, log: Tasker) -> None:
+        """Tell how far the tasks have come that were accepted before the broker went."""
+        counts = Counter(event.type for event in log.events(types="task.*"))
+        self.tell(f"without it {counts['task.completed']} of {counts['task.created']} accepted tasks are complete")
 
     def _published(self, bootstrap: str, log: Tasker) -> None:
         """Every event is on the topic, and in order within each task."""
@@ -208,12 +219,12 @@ def test_every_request_is_done_once(tmp_path, postgres_url):
     assert "the chain holds" in told[-1]
 
 
-def main(number: int) -> None:
+def main(number: int, away: float) -> None:
     """Tell the story of so many requests."""
     with tempfile.TemporaryDirectory() as folder, broker.own() as kafka, postgres.database() as url:
-        Story(number, Path(folder), lambda line: print(line, flush=True)).play(kafka, url)
+        Story(number, Path(folder), lambda line: print(line, flush=True), away).play(kafka, url)
     postgres.stop()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000, float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
 import secrets
 import signal
 import sys
 import time
 from collections import Counter
-from itertools import count
+from contextlib import closing
 
-from tests.faults.kafka.history import Outcome, Services, play
-from tests.faults.kafka.script import draw
+from tests.faults.kafka.history import Outcome
+from tests.faults.kafka.series import play_all
 
 _DEFAULT_HISTORIES = 100
+_DEFAULT_JOBS = 2
 
 
 def main() -> int:
@@ -21,19 +23,16 @@ def main() -> int:
     asked = _parser().parse_args()
     first = secrets.randbelow(1_000_000) if asked.seed is None else asked.seed
     began = time.monotonic()
-    most = asked.histories or (None if asked.seconds else _DEFAULT_HISTORIES)
+    most = asked.histories or (math.inf if asked.seconds else _DEFAULT_HISTORIES)
     outcomes: list[Outcome] = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started has to be ended
-    services = Services()
-    try:
-        for seed in count(first):
-            late = asked.seconds is not None and time.monotonic() - began > asked.seconds
-            if late or (most is not None and len(outcomes) >= most):
-                break
-            outcomes.append(play(draw(seed), services, keep=asked.keep))
-            _tell(outcomes[-1])
-    finally:
-        services.close()
+    limits = {"jobs": min(asked.jobs, most), "most": most, "seconds": asked.seconds or math.inf}
+    with closing(play_all(first, keep=asked.keep, **limits)) as playing:
+        for outcome in playing:
+            outcomes.append(outcome)
+            _tell(outcome)
+            if len(outcomes) % 10 == 0:
+                print(f"{len(outcomes)} histories, {time.monotonic() - began:.0f} s", flush=True)
     print(_summary(first, outcomes, time.monotonic() - began))
     return 1 if any(outcome.violations for outcome in outcomes) else 0
 
@@ -63,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, help="begin no further history after so many seconds")
     parser.add_argument("--histories", type=int, help=f"how many (default {_DEFAULT_HISTORIES}, without --seconds)")
     parser.add_argument("--seed", type=int, help="seed of the first; each further one adds 1 (default: random)")
+    parser.add_argument(
+        "--jobs", type=int, default=_DEFAULT_JOBS, help=f"histories at a time (default {_DEFAULT_JOBS})"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the files of every history")
     return parser
 

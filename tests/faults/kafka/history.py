@@ -21,6 +21,8 @@ from tasker.errors import ChainBroken, LogUnavailable
 from tasker.kafka import topics
 from tasker.kafka.client import load
 from tasker.kafka.dead import DeadLetters
+from tasker.kafka.errors import BrokerUnavailable
+from tasker.kafka.progress import lags
 from tasker.kafka.reading import Reason
 from tasker.log.open import upgrade_store
 from tasker.settings.sections import Kafka
@@ -47,6 +49,7 @@ class Outcome:
     """What a history was and what it found: a sentence for each violation."""
 
     seed: int
+    seconds: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
     tasks: int = 0
     events: int = 0
@@ -124,6 +127,7 @@ class History:
         log = Tasker(self.url, settings={})
         self.stage = Stage(rng, folder, services.broker, services.server, Workers(folder), log)
         self.producer = Producer(script, self.kafka)
+        self._position, self._counts = 0, Counter[str]()
         self.letters = DeadLetters(self.kafka)
 
     def run(self) -> None:
@@ -163,33 +167,55 @@ class History:
             time.sleep(_LOOK_SECONDS)
         said = " | ".join(worker.err[-300:] for worker in self.stage.workers.living)
         self.outcome.violations.append(f"everything_ended: after {PATIENCE:g} s: {self._standing()}; said: {said}")
+        self.stage.workers.betray()
         return False
 
+    def _seen(self) -> Counter[str]:
+        """Count the events by their types; each look reads what is new."""
+        for event in self.stage.log.events(after=self._position):
+            self._position = event.position
+            self._counts[event.type] += 1
+        return self._counts
+
     def _created(self) -> int:
-        return sum(1 for _ in self.stage.log.events(types="task.created"))
+        return self._seen()["task.created"]
 
     def _everything_ended(self) -> bool:
         if self.producer.is_alive():
             return False
-        events = list(self.stage.log.events())
-        ended = sum(event.type in {"task.completed", "task.failed"} for event in events)
-        if ended < self.script.expected or self._relayed() < len(events):
+        counts = self._seen()
+        if counts["task.completed"] + counts["task.failed"] < self.script.expected:
+            return False
+        if self._relayed() < counts.total():
             return False
         wanted = len(self.script.poison) + len(self.script.rivals)
-        return len({one.message.header(NUMBER) for one in self.letters.letters(everything=True)}) >= wanted
+        return len(self._written()) >= wanted
+
+    def _written(self) -> set[str | None]:
+        """Name the requests that are dead letters."""
+        return {one.message.header(NUMBER) for one in self.letters.letters(everything=True)}
 
     def _relayed(self) -> int:
         return next((one.checkpoint for one in self.stage.log.subscriptions.list() if one.name == _RELAY), 0)
 
     def _standing(self) -> str:
-        with suppress(LogUnavailable):
-            counts = Counter(event.type for event in self.stage.log.events())
-            return f"{self.script.expected} tasks expected, relayed {self._relayed()}, events {dict(counts)}"
-        return "the log cannot be read"
+        """Say what there is of what was waited for."""
+        script, topic = self.script, self.kafka.topics.requests
+        with suppress(LogUnavailable, BrokerUnavailable):
+            told = {
+                "tasks expected": script.expected,
+                "events": dict(self._seen()),
+                "relayed": self._relayed(),
+                "letters expected": [*script.poison, *script.rivals],
+                "letters": self._written(),
+                "the group": lags(self.kafka, [(topic, place) for place in range(self.kafka.partitions)]),
+                "the producer works": self.producer.is_alive(),
+            }
+            return ", ".join(f"{name}: {value}" for name, value in told.items())
+        return "the log or the broker cannot be read"
 
     def _stop(self) -> None:
-        for worker in self.stage.workers.living[:]:
-            self.stage.workers.stop(worker)
+        self.stage.workers.stop_all()
         self.outcome.violations += [f"a_worker_stops: {text}" for text in self.stage.workers.stopped_badly]
 
     def _evidence(self) -> Evidence:
@@ -218,13 +244,14 @@ def play(script: Script, services: Services, *, keep: bool = False) -> Outcome:
     """Play a history; its folder is kept if something was found, or if it is asked for."""
     folder = Path(tempfile.mkdtemp(prefix=f"tasker-faults-kafka-{script.seed}-"))
     history = History(script, services, folder)
-    outcome = history.outcome
+    outcome, began = history.outcome, time.monotonic()
     try:
         history.run()
     except Exception:  # noqa: BLE001 - the other histories of a series go on
         outcome.violations.append(f"the harness failed: {traceback.format_exc()}")
     finally:
         history.close()
+        outcome.seconds = time.monotonic() - began
     if outcome.violations or keep:
         outcome.kept = folder
     else:

@@ -16,6 +16,9 @@ KINDS = (
     "kill", "kill_at_intake", "join", "leave", "freeze", "broker_restarts", "broker_crashes", "broker_away",
     "database_away", "database_crashes",
 )  # fmt: skip
+LOST = "broker_lost"
+"""The fault that takes a minute: one history in so many has it, and is published slowly, so that it is under load."""
+_LOST_ONE_IN, _LOST_SECONDS, _LOST_PAUSE = 12, 60.0, 0.5
 _POISON: tuple[tuple[Reason, bytes | None], ...] = (
     (Reason.TOMBSTONE, None),
     (Reason.NOT_UTF8, b"\xff\xfe"),
@@ -98,6 +101,9 @@ def draw(seed: int) -> Script:
         for share in sorted(rng.random() for _ in range(rng.choice((2, 3, 4))))
     )
     pause = rng.choice((0.0, 0.02, 0.1))
+    if rng.randrange(_LOST_ONE_IN) == 0:
+        faults = (*faults[:1], Fault(LOST, faults[0].share, _LOST_SECONDS), *faults[2:])
+        pause = _LOST_PAUSE
     return Script(seed, rng.choice((1, 2, 3)), tuple(messages), tasks, rivals, poison, pause, faults)
 
 

@@ -40,7 +40,8 @@ class Workers:
         with out.open("wb") as out_file, err.open("wb") as err_file:
             child = subprocess.Popen(
                 [sys.executable, "-m", "tasker", "kafka", "worker"], cwd=self._folder, stdin=subprocess.DEVNULL,
-                stdout=out_file, stderr=err_file, env=own_environment() | {EFFECTS: str(self._folder / "effects")},
+                stdout=out_file, stderr=err_file,
+                env=own_environment() | {EFFECTS: str(self._folder / "effects"), "PYTHONFAULTHANDLER": "1"},
             )  # fmt: skip
         self.living.append(Process(child, out, err))
         return self.living[-1]
@@ -53,10 +54,22 @@ class Workers:
 
     def stop(self, worker: Process) -> None:
         """Stop one; it must end in order, unless it is so new that it does not listen yet."""
-        self.living.remove(worker)
         new = "runs on" not in worker.out
+        worker.child.send_signal(signal.SIGTERM)
+        self._await(worker, new=new)
+
+    def stop_all(self) -> None:
+        """Stop all at once."""
+        told = [(worker, "runs on" not in worker.out) for worker in self.living]
+        for worker, _ in told:
+            worker.child.send_signal(signal.SIGTERM)
+        for worker, new in told:
+            self._await(worker, new=new)
+
+    def _await(self, worker: Process, *, new: bool) -> None:
+        self.living.remove(worker)
         try:
-            code: object = worker.stop(seconds=_STOP_SECONDS)
+            code: object = worker.child.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             code = f"nothing within {_STOP_SECONDS:g} s"
             worker.child.kill()
@@ -78,6 +91,13 @@ class Workers:
             else:
                 told.append(f"a worker ended with {worker.child.returncode}: {worker.err[-_SAID:]}")
         return told
+
+    def betray(self) -> None:
+        """Have all write down where their threads stand, which ends them."""
+        for worker in self.living[:]:
+            worker.child.send_signal(signal.SIGABRT)
+            worker.child.wait(_STOP_SECONDS)
+            self.living.remove(worker)
 
     def close(self) -> None:
         """Kill all."""

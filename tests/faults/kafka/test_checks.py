@@ -6,7 +6,7 @@ import pytest
 
 from tasker.kafka.reading import Reason
 from tests.faults.kafka.checks import CHECKS, Evidence, Letter, Made, violations
-from tests.faults.kafka.script import KINDS, Script, draw
+from tests.faults.kafka.script import KINDS, LOST, Script, draw
 from tests.faults.kafka.shop import PARENTS
 
 SCRIPT = Script(1, 1, (), {0: "chain", 1: "alone"}, ((2, 3),), {4: Reason.NOT_JSON}, 0.0, ())
@@ -83,7 +83,7 @@ def test_a_script_is_drawn_from_its_seed():
     """The same seed draws the same history, another one another; every kind of fault and of letter is drawn."""
     assert draw(7) == draw(7) != draw(8)
     scripts = [draw(seed) for seed in range(200)]
-    assert {fault.kind for one in scripts for fault in one.faults} == set(KINDS)
+    assert {fault.kind for one in scripts for fault in one.faults} == {*KINDS, LOST}
     assert {reason for one in scripts for reason in one.poison.values()} == {
         Reason.TOMBSTONE, Reason.NOT_UTF8, Reason.NOT_JSON, Reason.INVALID_REQUEST, Reason.UNKNOWN_DEFINITION,
     }  # fmt: skip

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from tests.faults.kafka.script import KINDS
+from tests.faults.kafka.script import KINDS, LOST
 from tests.faults.kafka.stage import MOST_WORKERS, Stage, send
 
 _WATCHED_SECONDS = 5.0
@@ -71,6 +71,13 @@ def broker_away(stage: Stage) -> None:
     stage.broker.start()
 
 
+def broker_lost(stage: Stage) -> None:
+    """Do without the broker for long, while requests go on being published."""
+    stage.broker.stop()
+    time.sleep(stage.seconds)
+    stage.broker.start()
+
+
 def database_away(stage: Stage) -> None:
     """Do without the server of the log for a while; the broker lives."""
     stage.server.stop()
@@ -87,8 +94,8 @@ def database_crashes(stage: Stage) -> None:
 FAULTS: dict[str, Callable[[Stage], None]] = {
     one.__name__: one
     for one in (
-        kill, kill_at_intake, join, leave, freeze, broker_restarts, broker_crashes, broker_away, database_away,
-        database_crashes,
+        kill, kill_at_intake, join, leave, freeze, broker_restarts, broker_crashes, broker_away, broker_lost,
+        database_away, database_crashes,
     )
 }  # fmt: skip
-assert FAULTS.keys() == set(KINDS)
+assert FAULTS.keys() == {*KINDS, LOST}

@@ -26,9 +26,9 @@ class Place:
 class Feed:
     """Stands for a Faust app: gives one batch, and notes whether its agent came back for more."""
 
-    def __init__(self, world, takers):
+    def __init__(self, world, takers, dealt):
         """Take what the app is built with."""
-        self.world, self.takers = world, takers
+        self.world, self.takers, self.dealt = world, takers, dealt
         self.should_stop = False
         self.consumer = self
         self.stopped = False
@@ -38,6 +38,10 @@ class Feed:
         self.world.loop = asyncio.get_running_loop()
         if self.world.failures:
             raise self.world.failures.pop(0)
+        if self.world.mute:
+            self.world.mute.pop()
+            await asyncio.Event().wait()
+        self.dealt()
         self.agent = asyncio.create_task(self._agent())
 
     async def _agent(self):
@@ -63,6 +67,7 @@ class World:
     def __init__(self, monkeypatch, **kafka):
         """Put itself in place of Faust."""
         self.apps, self.failures, self.hangs = [], [], False
+        self.mute = []
         self.acknowledged, self.taken = Event(), []
         self.errors = []
         monkeypatch.setattr(consuming, "build", self._build)
@@ -79,8 +84,8 @@ class World:
         thread.join(60)
         assert not thread.is_alive()
 
-    def _build(self, settings, takers):
-        self.apps.append(Feed(self, takers))
+    def _build(self, settings, takers, dealt):
+        self.apps.append(Feed(self, takers, dealt))
         return self.apps[-1]
 
     def _take(self, messages):
@@ -151,6 +156,22 @@ def test_a_start_that_fails_is_tried_again(world):
     assert not world.consumption.failed
 
 
+def test_a_broker_that_is_mute_is_told_and_tried_again(monkeypatch):
+    """A start that does not come to its end has a limit; what is said names the broker, the limit and its setting."""
+    world = World(monkeypatch, start_timeout=0.05)
+    world.mute = [True]
+    told = []
+    monkeypatch.setattr(world.consumption, "_trouble", told.append)
+    assert not world.consumption.begun
+    world.consumption.start()
+    assert world.acknowledged.wait(60)
+    assert world.consumption.begun
+    assert "nowhere:1" in told[0]
+    assert "within 0.05 s (kafka.start_timeout)" in told[0]
+    assert world.apps[0].stopped
+    assert world.consumption.stop(60)
+
+
 def test_a_fault_in_building_the_app_is_told(world, monkeypatch):
     """What cannot even be built is no reason to live and do nothing."""
     monkeypatch.setattr(consuming, "build", None)
@@ -162,7 +183,7 @@ def test_a_fault_in_building_the_app_is_told(world, monkeypatch):
 def test_what_stands_still_is_replaced(monkeypatch):
     """If the group does not advance although messages wait, another app consumes."""
     world = World(monkeypatch, progress_timeout=0.05)
-    monkeypatch.setattr(consuming, "lags", lambda settings, places: {("requests", 0): Lag(5, 9)})
+    monkeypatch.setattr(consuming, "lags", lambda settings, places, topics: {("requests", 0): Lag(5, 9)})
     world.consumption.start()
     wait_for(lambda: len(world.apps) > 1)
     assert world.apps[0].stopped

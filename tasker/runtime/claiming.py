@@ -10,7 +10,7 @@ from tasker.domain.commands import EndAttempt, StartStep
 from tasker.domain.control import pause_over
 from tasker.domain.events import WORKER_LOST
 from tasker.domain.work import WorkKind, item_of, next_in_line, task_item, work
-from tasker.errors import LogUnavailable, NotAllowed, TaskerError
+from tasker.errors import LogUnavailable, NotAllowed, TaskerError, UnknownTask
 from tasker.instrument import logger
 from tasker.runtime.agenda import Agenda, Entry
 from tasker.runtime.slots import Running
@@ -215,7 +215,9 @@ class Claiming:
         self.later(stream_id, make, hooked=reason == WORKER_LOST)
 
     def leave_to_others(self, stream_id: bytes, error: TaskerError) -> None:
-        """Look no more at a task that cannot be read here."""
+        """Look no more at a task that cannot be read here; one that does not exist was a request made before."""
+        if isinstance(error, UnknownTask):
+            return
         if stream_id not in self.left_to_others:
             _log.warning("a task is left to others: %s", error)
             self.left_to_others[stream_id] = None

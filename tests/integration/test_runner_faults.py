@@ -13,6 +13,7 @@ from tasker.runtime import inbox
 from tasker.runtime.runner import Runner
 from tasker.testing import app as memory_app
 from tests.integration.runner_kit import (
+    Gate,
     chain,
     eventually,
     faulty,
@@ -155,6 +156,24 @@ def test_nothing_starts_after_a_pause_of_another_process(url):
         assert types(app, only="step.started") == []
         other.resume(scope="all")
         assert app.run_until_complete(task.id, timeout=10).status == "complete"
+
+
+def test_a_repeated_request_leaves_nothing_to_look_after(url, caplog):
+    """A request that another process turned into a task a moment before leaves no trace of the id it would have had."""
+    gate = Gate()
+    with memory_app(plan(step("a", gate.process)), url=url, concurrency=1) as app, Tasker(url, settings={}) as other:
+        other.register(plan(step("a", gate.process)))
+        log = faulty(app)
+        app.start()
+        app.submit(name="plan")
+        eventually(lambda: gate.entered)
+        log.before.append(lambda _: other.submit(name="plan", idempotency_key="k"))
+        repeated = app.submit(name="plan", idempotency_key="k")
+        gate.opened.set()
+        assert app.run_until_complete(repeated.id, timeout=60).status == "complete"
+        app.run_until_idle()
+        assert app._engine.runner._claiming.left_to_others == {}
+    assert "left to others" not in caplog.text
 
 
 def after_the_claim(monkeypatch, act):

@@ -145,17 +145,19 @@ def load() -> None:
 
 
 class _Heard(logging.Filter):
-    """Keeps how connecting failed last: kafka-python says it in its log, and in the end only that the time is over."""
+    """Keeps how connecting failed: kafka-python says it in its log, and in the end only that the time is over."""
 
     def __init__(self) -> None:
         super().__init__()
         self.last = ""
-        """Why connecting failed last; empty if it did not."""
+        """Why connecting failed, as the last try tells that tells something; empty if it did not."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take note, and let nothing through."""
+        """Take note, and let nothing through; that the time was over in the last try says less than those before it."""
         if str(record.msg).startswith("Bootstrap connection"):
-            self.last = record.getMessage().partition(" failed: ")[2].partition(" (backoff")[0]
+            before, self.last = self.last, record.getMessage().partition(" failed: ")[2].partition(" (backoff")[0]
+            if before and not (self.untrusted or self.hung_up):
+                self.last = before
         return False
 
     @property

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tasker.audit import proof, seals
-from tasker.audit.export import Exported, export, last_position, open_new
+from tasker.audit.export import Exported, export, last_position, open_new, writing
 from tasker.audit.helpers import Parts
 from tasker.audit.keys import SealKey
 from tasker.audit.parquet import ParquetFile
@@ -127,7 +127,7 @@ class Audit:
 
         Raises:
             InvalidRequest: An argument is wrong, or the file is there already.
-            TaskerError: The extra `parquet` is not installed.
+            TaskerError: The extra `parquet` is not installed, or the file could not be written to its end.
             UnknownTask: There is no such task.
             ChainBroken: An event cannot be read.
             LogUnavailable: The store failed.
@@ -141,10 +141,10 @@ class Audit:
         if parquet:
             if resume:
                 raise InvalidRequest(f"{path}: a Parquet file cannot be resumed. Write another one, with after=")
-            with ParquetFile(path) as table:
+            with writing(path, "Free some space, remove the file, and export again"), ParquetFile(path) as table:
                 return export(self._store, table.write, wanted, (first, upto), progress)
         first = max(first, last_position(path)) if resume else first
-        with open_new(path, resume=resume) as file:
+        with writing(path, "Free some space, then resume this export"), open_new(path, resume=resume) as file:
             found = export(self._store, file.write, wanted, (first, max(first, upto)), progress)
             file.flush()
             os.fsync(file.fileno())

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
@@ -20,7 +20,7 @@ import orjson
 from tasker.audit.helpers import cores, url_for_processes
 from tasker.audit.lines import Lines
 from tasker.audit.pieces import Piece, Wanted, piece
-from tasker.errors import InvalidRequest
+from tasker.errors import InvalidRequest, TaskerError
 from tasker.instrument import logger
 
 if TYPE_CHECKING:
@@ -213,3 +213,20 @@ def open_new(path: Path, *, resume: bool) -> BinaryIO:
         raise InvalidRequest(f"{path}: expected no file, found one. Name another one, or resume this export") from error
     except OSError as error:
         raise InvalidRequest(f"{path}: expected a file that can be written, found {error.strerror}") from error
+
+
+@contextmanager
+def writing(path: Path, again: str) -> Iterator[None]:
+    """Say of a disk that is full, or gone, what it means here.
+
+    Args:
+        path: The file.
+        again: What to do then.
+
+    Raises:
+        TaskerError: The file could not be written to its end.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TaskerError(f"{path}: expected to write all of the export, found {error.strerror}. {again}") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import sys
 from datetime import timedelta
 from random import Random
@@ -133,6 +135,20 @@ def test_it_is_resumed(store, tmp_path):
         assert done.last == store.log.head()
     assert Audit(store).export(part, resume=True).events == 0
     assert Audit(store).export(tmp_path / "new", resume=True).events == store.log.head()
+
+
+def test_a_full_disk_is_told(store, tmp_path, monkeypatch):
+    """A disk that is full is one line that says what to do; what was written is there, and the export goes on."""
+    path = tmp_path / "events.jsonl"
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(TaskerError, match=r"events\.jsonl: expected .* found No space left .* resume this export"):
+            Audit(store).export(path)
+    assert Audit(store).export(path, resume=True).last == store.log.head()
 
 
 def test_no_line_at_the_end(store, tmp_path):

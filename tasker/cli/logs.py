@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasker.cli.output import safe
-from tasker.redaction import Redactor
+from tasker.redaction import Redactor, mask_values
 from tasker.telemetry import scope
 from tasker.telemetry.lines import Batched
 
@@ -115,6 +115,9 @@ class Lines(logging.Formatter):
         masked = self._redactor.mapping(theirs) if theirs else None
         if isinstance(masked, dict):
             fields |= masked
+        hidden = mask_values(fields, scope.secrets())
+        if isinstance(hidden, dict):
+            fields = hidden
         return self._written(record.levelname, fields)
 
     def _written(self, level: str, fields: dict[str, object]) -> str:

@@ -179,7 +179,7 @@ class Execution:
 
     def _inside(self, running: Running) -> AbstractContextManager[None]:
         """Give the span and the log fields of an attempt, inside of which its handler is called."""
-        return self._office.telemetry.attempt(running.stream_id, running.task, running.number)
+        return self._office.telemetry.attempt(running.stream_id, running.task, running.number, running.secrets)
 
     def _broken(self, running: Running, error: BaseException) -> Failed:
         """Make a failure of what no handler should raise, such as KeyboardInterrupt or GeneratorExit."""

@@ -25,6 +25,7 @@ class AttemptSpan(Span):
     Attributes:
         started_at: When the handler was called, in nanoseconds of the engine's clock.
         ended_at: When it returned; None while it runs.
+        secrets: What the handler got from the environment, by variable.
     """
 
     _sent = False
@@ -34,8 +35,9 @@ class AttemptSpan(Span):
     _links: list[Link] | None = None
     ended_at: int | None = None
 
-    def __init__(self, context: SpanContext, started_at: int) -> None:
+    def __init__(self, context: SpanContext, started_at: int, secrets: Mapping[str, str]) -> None:
         """Begin now."""
+        self.secrets = secrets
         self._context = context
         self._began = monotonic_ns()
         self.started_at = started_at

@@ -1,4 +1,4 @@
-"""Which attempt runs in this thread or coroutine, so that every log line written inside a handler can name it."""
+"""Which attempt runs in this thread or coroutine: log lines written inside a handler name it, and mask its secrets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextvars import Token
 
     from tasker.domain.task import Task
@@ -17,10 +18,12 @@ class Scope(NamedTuple):
     Attributes:
         task: The task as of the attempt's start.
         number: Ordinal of the step.
+        secrets: What its handler got from the environment, by variable.
     """
 
     task: Task
     number: int
+    secrets: Mapping[str, str]
 
     def fields(self) -> dict[str, object]:
         """Give the fields of a log line."""
@@ -50,3 +53,9 @@ def fields() -> dict[str, object]:
     """Give correlation_id, task_id, step_name and attempt of what runs here; nothing outside of handlers."""
     scope = _current.get()
     return {} if scope is None else scope.fields()
+
+
+def secrets() -> Mapping[str, str]:
+    """Give what the handler that runs here got from the environment, by variable; nothing outside of handlers."""
+    scope = _current.get()
+    return {} if scope is None else scope.secrets

@@ -161,15 +161,18 @@ class Telemetry:
 
     # --- attempts and requests ---
 
-    def attempt(self, stream_id: bytes, task: Task, number: int) -> AbstractContextManager[None]:
+    def attempt(
+        self, stream_id: bytes, task: Task, number: int, secrets: Mapping[str, str]
+    ) -> AbstractContextManager[None]:
         """Give the context in which the handler of an attempt is called: its span, and the fields of its log lines.
 
         Args:
             stream_id: The task.
             task: Its state at the attempt's start.
             number: Ordinal of the step.
+            secrets: What the handler gets from the environment, by variable; it is masked in what it says.
         """
-        return _Inside(self, stream_id, scope.Scope(task, number))
+        return _Inside(self, stream_id, scope.Scope(task, number, secrets))
 
     def enter(self, stream_id: bytes, running: scope.Scope) -> Callable[[], None] | None:
         """Begin the span of an attempt; gives what ends it, or None without traces."""
@@ -178,7 +181,7 @@ class Telemetry:
         if traces is None:
             return None
         try:
-            entered = traces.enter(stream_id, running.task, running.number, self._now())
+            entered = traces.enter(stream_id, running, self._now())
         except Exception as error:  # noqa: BLE001 - reported; a handler runs without a span, too
             self._report("attempt", error)
             return None

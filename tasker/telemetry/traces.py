@@ -8,21 +8,22 @@ from opentelemetry import context as contexts
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import NonRecordingSpan, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Link, NonRecordingSpan, Status, StatusCode, set_span_in_context
 
 from tasker.domain import events as ev
 from tasker.domain.status import StepStatus
+from tasker.redaction import mask_values
 from tasker.telemetry import facts
 from tasker.telemetry.attempts import AttemptSpan, bounded
 from tasker.telemetry.origins import REPAIR_SPAN, STEP_SPAN, TASK_SPAN, Origins
 from tasker.telemetry.trails import Mark, Trails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from contextvars import Token
 
     from opentelemetry.sdk.trace import Tracer
-    from opentelemetry.trace import Link, SpanContext
+    from opentelemetry.trace import SpanContext
     from opentelemetry.util.types import Attributes, AttributeValue
 
     from tasker.domain.events import TaskStreamEvent
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tasker.telemetry.change import Change
     from tasker.telemetry.origins import Origin
     from tasker.telemetry.routing import Routes
+    from tasker.telemetry.scope import Scope
     from tasker.telemetry.trails import Segment
 
     Place = tuple[bytes, int, int]
@@ -96,13 +98,12 @@ class Traces:
 
     # --- while a handler runs, in its thread ---
 
-    def enter(self, stream_id: bytes, task: Task, number: int, now: int) -> tuple[Token[Context], AttemptSpan | None]:
+    def enter(self, stream_id: bytes, running: Scope, now: int) -> tuple[Token[Context], AttemptSpan | None]:
         """Make the span of an attempt the current one of this thread or coroutine.
 
         Args:
             stream_id: The task.
-            task: Its state at the attempt's start.
-            number: Ordinal of the step.
+            running: The attempt.
             now: The present time of the engine's clock (microseconds).
 
         Returns:
@@ -111,8 +112,9 @@ class Traces:
         origin = self._origins.of(stream_id)
         if not (origin.sampled and self._shows(STEP_SPAN, origin)):
             return contexts.attach(set_span_in_context(NonRecordingSpan(origin.root), Context())), None
-        attempt = task.steps[number].attempt
-        span = AttemptSpan(origin.below(STEP_SPAN, stream_id, number, attempt), now * _NANOS)
+        number = running.number
+        attempt = running.task.steps[number].attempt
+        span = AttemptSpan(origin.below(STEP_SPAN, stream_id, number, attempt), now * _NANOS, running.secrets)
         _trim(self._running)
         self._running[stream_id, number, attempt] = span
         return contexts.attach(set_span_in_context(span, Context())), span
@@ -234,13 +236,18 @@ class Traces:
         span.take()
         draft.begins, draft.ends = span.started_at, span.ended_at or draft.ends
         if span.added:
-            draft.attributes |= bounded(self._redacted(span.added)) or {}
-        draft.events = [Event(one.name, self._redacted(one.attributes), one.timestamp) for one in span.events]
-        draft.links = span.links
+            draft.attributes |= bounded(self._redacted(span.added, span.secrets)) or {}
+        draft.events = [
+            Event(str(mask_values(one.name, span.secrets)), self._redacted(one.attributes, span.secrets), one.timestamp)
+            for one in span.events
+        ]
+        draft.links = [Link(one.context, self._redacted(one.attributes, span.secrets)) for one in span.links]
         draft.status = span.status or _UNSET
+        if draft.status.description:
+            draft.status = Status(draft.status.status_code, mask_values(draft.status.description, span.secrets))
 
-    def _redacted(self, values: Attributes) -> dict[str, AttributeValue]:
-        masked = self._redactor.mapping(dict(values or {}))
+    def _redacted(self, values: Attributes, secrets: Mapping[str, str]) -> dict[str, AttributeValue]:
+        masked = mask_values(self._redactor.mapping(dict(values or {})), secrets)
         return masked if isinstance(masked, dict) else {}
 
     def _send(self, draft: Draft, event: TaskStreamEvent) -> None:

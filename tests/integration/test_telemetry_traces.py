@@ -40,7 +40,7 @@ def test_a_task_is_one_span_with_one_below_for_each_attempt(spans):
     def flaky(task, sequence, step):
         step.publish("order.tried", {}, always=True)
         if step.attempt == 1:
-            raise RetryableError("GET https://shop/x?token=abc gave 503", retry_after=0)
+            raise RetryableError("GET https://shop/x?token=sesame gave 503", retry_after=0)
         return {}
 
     with memory_app(plan(step("pay", flaky, jitter=0), version="1.2.0"), clock=None) as app:
@@ -69,7 +69,7 @@ def test_a_task_is_one_span_with_one_below_for_each_attempt(spans):
     assert sorted(names(first)) == ["order.tried", "step.failed", "step.retry_scheduled", "step.started"]
     assert (first.status.status_code, second.status.status_code) == (StatusCode.ERROR, StatusCode.OK)
     assert first.status.description == "GET https://shop/x?token=[FILTERED] gave 503"
-    assert "abc" not in "".join(one.to_json() for one in spans.all())
+    assert "sesame" not in "".join(one.to_json() for one in spans.all())
 
 
 def test_spans_have_real_times(spans):
@@ -107,6 +107,30 @@ def test_spans_of_the_users_nest(spans):
     assert first.attributes["card_token"] == "[FILTERED]"
     charged = next(event for event in first.events if event.name == "charged")
     assert dict(charged.attributes) == {"password": "[FILTERED]"}
+
+
+def test_a_handler_cannot_put_its_secrets_on_its_span(spans, monkeypatch):
+    """What its configuration got from the environment is masked in attributes, events, links and status."""
+    monkeypatch.setenv("SHOP_WORD", "open-sesame")
+
+    def careless(task, sequence, step):
+        word, span = step.secrets["SHOP_WORD"], trace.get_current_span()
+        span.set_attributes({"word": word, "words": [f"a {word}", "b"]})
+        span.add_event(f"said {word}", {"word": word})
+        span.record_exception(ValueError(word))
+        span.add_link(span.get_span_context(), {"word": word})
+        span.set_status(StatusCode.ERROR, f"not {word}")
+        return Wait(None, "for somebody")
+
+    with memory_app(plan(step("a", careless, handler_config={"word": "${SHOP_WORD}"}))) as app:
+        app.submit(name="plan")
+        app.run_until_idle()
+    span = spans.one("tasker.step")
+    assert "open-sesame" not in span.to_json()
+    assert span.attributes["words"] == ("a [ENV:SHOP_WORD]", "b")
+    assert dict(span.links[0].attributes) == {"word": "[ENV:SHOP_WORD]"}
+    assert span.status.description == "not [ENV:SHOP_WORD]"
+    assert "said [ENV:SHOP_WORD]" in names(span)
 
 
 def test_a_request_joins_the_trace_of_its_caller(spans):

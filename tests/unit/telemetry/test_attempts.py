@@ -11,7 +11,7 @@ CONTEXT = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(1))
 
 def span() -> AttemptSpan:
     """Make one that began at 1000."""
-    return AttemptSpan(CONTEXT, 1000)
+    return AttemptSpan(CONTEXT, 1000, {})
 
 
 def test_it_takes_what_a_span_takes():

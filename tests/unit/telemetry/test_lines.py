@@ -84,6 +84,27 @@ def test_handlers_own_lines_name_what_runs(written):
     assert scope.fields() == {}
 
 
+def test_a_handler_cannot_log_its_secrets(written, monkeypatch):
+    """A value that its configuration got from the environment is masked in what a handler logs, not elsewhere."""
+    monkeypatch.setenv("SHOP_WORD", "open-sesame")
+
+    def careless(task, sequence, step):
+        word = step.secrets["SHOP_WORD"]
+        try:
+            raise ValueError(word)
+        except ValueError:
+            logging.getLogger("shop").exception("with %s", word, extra={"header": {"x": [f"Bearer {word}"]}})
+
+    with memory_app(plan(step("pay", careless, handler_config={"word": "${SHOP_WORD}"}))) as app:
+        task = app.run_until_complete(app.submit(name="plan").id)
+        logging.getLogger("shop").info("not a secret of anybody here: open-sesame")
+    first, second = (line for line in written() if line["component"] == "shop")
+    assert task.status == "complete"
+    assert "open-sesame" not in str(first)
+    assert (first["message"], first["header"]) == ("with [ENV:SHOP_WORD]", {"x": ["Bearer [ENV:SHOP_WORD]"]})
+    assert "open-sesame" in second["message"]
+
+
 def test_failures_are_warnings_and_masked(written):
     """What went wrong is a warning with the error's type and its text, in which the secrets of URLs are masked."""
 

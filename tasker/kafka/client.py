@@ -163,7 +163,7 @@ class _Heard(logging.Filter):
     @property
     def untrusted(self) -> bool:
         """Say whether one side would not go on under TLS."""
-        return "SSL:" in self.last
+        return "Handshake failed" in self.last
 
     @property
     def hung_up(self) -> bool:

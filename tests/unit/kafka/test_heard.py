@@ -9,6 +9,7 @@ import pytest
 from tasker.kafka.client import _Heard
 
 UNTRUSTED = "Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
+CLOSED = "Handshake failed: TLS/SSL connection has been closed (EOF) (_ssl.c:992)"
 REFUSED = "[Error 58] SaslAuthenticationFailedError: Authentication failed"
 HUNG_UP = "KafkaConnectionError: socket disconnected"
 LATE = "KafkaTimeoutError: timed out"
@@ -20,6 +21,7 @@ LATE = "KafkaTimeoutError: timed out"
         ([LATE], LATE),
         ([LATE, UNTRUSTED], UNTRUSTED),
         ([UNTRUSTED, LATE], UNTRUSTED),
+        ([CLOSED, LATE], CLOSED),
         ([HUNG_UP, REFUSED, LATE, LATE], REFUSED),
         ([REFUSED, HUNG_UP], HUNG_UP),
         ([LATE, "Connect attempt failed"], LATE),

@@ -12,6 +12,7 @@ from tasker.log import postgres_append
 from tasker.log.open import open_store
 from tasker.log.port import Appended, VersionConflict
 from tests.contracts.kit import broken, event, more, new_id, start, started
+from tests.integration.runner_kit import eventually
 from tests.proxy import Hold, Proxy, cut_after, cut_at_once, cut_before
 
 
@@ -119,8 +120,10 @@ def test_a_transaction_cut_in_commit_says_so(postgres_url, proxy):
 
 
 def end_all(url):
-    """End every other connection to a database, and wait until they are gone."""
+    """End every other connection to a database, and wait until they are gone, as some may be by themselves."""
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
-        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        for (done,) in admin.execute(f"SELECT pg_terminate_backend(pid, 10000) {others}").fetchall():
-            assert done
+        others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        found = [pid for (pid,) in admin.execute(others).fetchall()]
+        admin.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [found])
+        gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY(%s))"
+        eventually(lambda: admin.execute(gone, [found]).fetchone() == (True,))

@@ -162,8 +162,8 @@ class _Heard(logging.Filter):
 
     @property
     def untrusted(self) -> bool:
-        """Say whether one side would not go on under TLS."""
-        return "Handshake failed" in self.last
+        """Say whether one side would not go on under TLS; with TLS 1.3 a broker says so after the handshake."""
+        return "Handshake failed" in self.last or "SSL:" in self.last
 
     @property
     def hung_up(self) -> bool:

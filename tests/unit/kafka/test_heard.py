@@ -10,6 +10,7 @@ from tasker.kafka.client import _Heard
 
 UNTRUSTED = "Handshake failed: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
 CLOSED = "Handshake failed: TLS/SSL connection has been closed (EOF) (_ssl.c:992)"
+UNKNOWN = "KafkaConnectionError: [SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required"
 REFUSED = "[Error 58] SaslAuthenticationFailedError: Authentication failed"
 HUNG_UP = "KafkaConnectionError: socket disconnected"
 LATE = "KafkaTimeoutError: timed out"
@@ -22,6 +23,7 @@ LATE = "KafkaTimeoutError: timed out"
         ([LATE, UNTRUSTED], UNTRUSTED),
         ([UNTRUSTED, LATE], UNTRUSTED),
         ([CLOSED, LATE], CLOSED),
+        ([UNKNOWN, LATE], UNKNOWN),
         ([HUNG_UP, REFUSED, LATE, LATE], REFUSED),
         ([REFUSED, HUNG_UP], HUNG_UP),
         ([LATE, "Connect attempt failed"], LATE),

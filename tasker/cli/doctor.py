@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -198,6 +199,8 @@ def _extras() -> Iterator[tuple[str, object]]:
 
 
 def _there(module: str) -> bool:
+    if module in sys.modules:  # Faust, once imported, has no spec any more
+        return True
     try:
         return find_spec(module) is not None
     except ModuleNotFoundError:

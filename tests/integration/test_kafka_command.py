@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import ModuleType
 
 import pytest
 
 from tasker import Tasker
+from tasker.cli.doctor import _extras
 from tasker.kafka.client import cluster_id
 from tasker.kafka.intake import Intake
 from tasker.kafka.letters import Letters
@@ -107,6 +110,12 @@ def test_dead_letters_are_listed_and_replayed(shell):
     assert len(shell.json("kafka", "dlq", "list", "--all").lines) == 1
     assert len(everything(broker.shared(), names.requests)) == 3
     assert shell("kafka", "dlq", "replay", "9/9").code == 1
+
+
+def test_the_doctor_asks_what_is_imported_for_no_spec(monkeypatch):
+    """Faust is there when it runs here already, though what it puts in its own place has no spec."""
+    monkeypatch.setitem(sys.modules, "faust", ModuleType("faust"))
+    assert dict(_extras())["kafka"] == "installed"
 
 
 def test_the_doctor_looks_at_the_broker(shell):

@@ -23,6 +23,7 @@ import psycopg
 from bench.postgres import PostgresBench, plain
 from bench.setting import PATIENCE, ROOT, Bench, Figures
 from tasker.kafka import topics
+from tasker.kafka.pages import PagePublisher
 from tasker.kafka.publisher import Publisher
 from tasker.kafka.publishing import outgoing
 from tasker.kafka.relay import Relay
@@ -231,7 +232,7 @@ def _first_message(place: Place) -> float:
 def _relayed(place: Place) -> float:
     """Give how many events a second a relay publishes that has the machine for itself."""
     store = open_store(place.url)
-    relay = Relay(store, Publisher(place.settings.kafka), place.settings.kafka.topics.events, name="bench")
+    relay = Relay(store, PagePublisher(place.settings.kafka), place.settings.kafka.topics.events, name="bench")
     try:
         began = time.monotonic()
         while relay.step():

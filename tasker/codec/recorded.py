@@ -25,13 +25,14 @@ CONTROL_NAMESPACE = CONTROL_STREAM
 class RecordedEvent:
     """One immutable event of the log; `body` is read from the stored bytes when it is first asked for."""
 
-    __slots__ = ("_body", "_log_id", "_stored")
+    __slots__ = ("_body", "_data", "_log_id", "_stored")
 
     def __init__(self, stored: StoredEvent, log_id: bytes = b"") -> None:
         """Take the stored row and the id of its log, which the CloudEvents form names."""
         self._stored = stored
         self._log_id = log_id
         self._body: Mapping[str, Json] | None = None
+        self._data: dict[str, Json] | None = None
 
     @property
     def position(self) -> int:
@@ -87,7 +88,7 @@ class RecordedEvent:
         """Give the name of its step, or None."""
         if self._stored.step is None:
             return None
-        name = mapping(self._stored.data).get("step")
+        name = self._read().get("step")
         return name if isinstance(name, str) else None
 
     @property
@@ -126,8 +127,14 @@ class RecordedEvent:
     def body(self) -> Mapping[str, Json]:
         """Give what it carries; of a custom event exactly what was published."""
         if self._body is None:
-            self._body = _body(self._stored)
+            self._body = _body(self._stored, self._read)
         return self._body
+
+    def _read(self) -> dict[str, Json]:
+        """Read the stored data once, whoever asks."""
+        if self._data is None:
+            self._data = mapping(self._stored.data)
+        return self._data
 
     def __eq__(self, other: object) -> bool:
         """Compare by place and hash."""
@@ -144,42 +151,44 @@ class RecordedEvent:
 
     def cloudevent(self) -> dict[str, Json]:
         """Give the CloudEvents 1.0 form: `source` names log and namespace, extensions carry the envelope."""
+        stored, header, subject = self._stored, self._stored.header, self.stream_id
+        control = self._is_control
         event: dict[str, Json] = {
             "specversion": "1.0",
-            "id": self.event_id,
-            "source": f"/tasker/{self._log_id.hex()}/{self.namespace or CONTROL_STREAM}",
-            "type": f"tasker.{self.type}",
-            "subject": self.stream_id,
-            "time": rfc3339(self._stored.time),
+            "id": text_id(stored.event_id),
+            "source": f"/tasker/{self._log_id.hex()}/{header.namespace}",
+            "type": f"tasker.{stored.type}",
+            "subject": subject,
+            "time": rfc3339(stored.time),
             "datacontenttype": "application/json",
-            "dataschema": f"/schemas/{self.type}.v{self.schema_version}.json",
+            "dataschema": f"/schemas/{stored.type}.v{stored.schema_version}.json",
             "data": _plain(self.body),
-            "position": self.position,
-            "streamversion": self.version,
+            "position": stored.position,
+            "streamversion": stored.version,
         }
-        extensions = {
-            "taskname": self.task_name,
-            "step": self.step,
-            "attempt": self.attempt,
-            "correlationid": self.correlation_id,
-            "causationid": self.causation_id,
-            "actor": self.actor,
-            "traceparent": self.metadata.get("traceparent"),
-        }
-        return event | {name: value for name, value in extensions.items() if value is not None}
+        extensions = (
+            ("taskname", self.task_name),
+            ("step", self.step),
+            ("attempt", stored.attempt),
+            ("correlationid", None if control else header.correlation_id or subject),
+            ("causationid", self.causation_id),
+            ("actor", stored.actor),
+            ("traceparent", None if stored.metadata is None else self.metadata.get("traceparent")),
+        )
+        return event | {name: value for name, value in extensions if value is not None}
 
 
 def _plain(value: Json) -> Json:
     return dict(value) if isinstance(value, MappingProxyType) else value
 
 
-def _body(stored: StoredEvent) -> Mapping[str, Json]:
+def _body(stored: StoredEvent, read: Callable[[], dict[str, Json]]) -> Mapping[str, Json]:
     if stored.code >= FIRST_CUSTOM_CODE:
         published = payload_of(stored)
         return MappingProxyType(
             published if isinstance(published, dict) else {"value": published} if published is not None else {}
         )
-    data = dict(upcast(stored.type, stored.schema_version, mapping(stored.data)))
+    data = dict(upcast(stored.type, stored.schema_version, read()))
     if stored.header.namespace == CONTROL_NAMESPACE:
         return MappingProxyType({"scope": data.get("scope"), "actor": stored.actor, "reason": data.get("reason")})
     body = data | _PAYLOADS.get(stored.code, _nothing)(stored, data) | _promised(stored, data)
@@ -198,10 +207,17 @@ def _promised(stored: StoredEvent, data: Mapping[str, Json]) -> dict[str, Json]:
     }
     if stored.type.startswith("step."):
         promised |= {"step_name": data.get("step"), "attempt": stored.attempt, "retry_limit": data.get("retry_limit")}
-    kind = SYSTEM_TYPES[stored.code].event if stored.code in SYSTEM_TYPES else ev.Event
-    if issubclass(kind, ev.OperatorTaskEvent | ev.OperatorStepEvent | ev.TaskUpdated):
+    if stored.code in _ASKED_FOR:
         promised |= {"actor": stored.actor, "reason": data.get("reason")}
     return promised
+
+
+_ASKED_FOR = {
+    code
+    for code, kind in SYSTEM_TYPES.items()
+    if issubclass(kind.event, ev.OperatorTaskEvent | ev.OperatorStepEvent | ev.TaskUpdated)
+}
+"""The events that a person or a program asked for from outside."""
 
 
 def _nothing(_: StoredEvent, __: Mapping[str, Json]) -> dict[str, Json]:

@@ -25,12 +25,14 @@ _Client = TypeVar("_Client")
 _TRUST = "look at kafka.security: protocol, ca_file (whom we trust), certificate_file and key_file (who we are)"
 _OPEN = "it may ask for TLS or a password: look at kafka.security.protocol"
 _COMPRESSION = "gzip"  # the checksum over a batch is plain Python: over fewer bytes it costs a fifth
-_KEYS_REMEMBERED = 20_000
+KEYS_REMEMBERED = 20_000
+"""How many keys keep their place among the partitions in memory: the hash is plain Python."""
 _MAX_REQUEST_BYTES = 16 * 1024 * 1024
+_MOST_BACKOFF = 1_000  # milliseconds
 
 
 def connection(settings: Kafka) -> dict[str, Any]:
-    """Give the options that every client of kafka-python takes.
+    """Give the options that every client takes, of kafka-python and of aiokafka.
 
     Raises:
         InvalidDefinition: `kafka.bootstrap` is not set, or a file that `kafka.security` names cannot be read.
@@ -47,7 +49,6 @@ def connection(settings: Kafka) -> dict[str, Any]:
         "sasl_mechanism": security.mechanism,
         "sasl_plain_username": security.username,
         "sasl_plain_password": security.password,
-        "reconnect_backoff_max_ms": 1_000,
     }
     return {name: value for name, value in options.items() if value is not None}
 
@@ -210,7 +211,7 @@ def _partitioner() -> object:
     """Give what sends a key where every other producer sends it, and remembers where: its hash is plain Python."""
     from kafka.partitioner.default import DefaultPartitioner, murmur2  # noqa: PLC0415 - an extra
 
-    hashed = lru_cache(maxsize=_KEYS_REMEMBERED)(murmur2)
+    hashed = lru_cache(maxsize=KEYS_REMEMBERED)(murmur2)
 
     class Remembering(DefaultPartitioner):  # type: ignore[misc]  # kafka-python has no types
         def partition(
@@ -237,7 +238,7 @@ def _built(kind: Callable[..., _Client], **options: Any) -> _Client:  # noqa: AN
 
     _heard.last = ""
     try:
-        return kind(kafka_client=connect, **options)
+        return kind(kafka_client=connect, reconnect_backoff_max_ms=_MOST_BACKOFF, **options)
     except BaseException as error:
         from kafka.errors import KafkaTimeoutError, SaslAuthenticationFailedError  # noqa: PLC0415 - an extra
 

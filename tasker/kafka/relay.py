@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tasker.codec.rows import StoredEvent
-    from tasker.kafka.publisher import Publisher
+    from tasker.kafka.pages import PagePublisher
     from tasker.log.port import Store
     from tasker.subscriptions.ledger import Ledger
     from tasker.subscriptions.values import Row
@@ -63,7 +63,7 @@ class Relay:
     """Publishes on a thread between `start` and `stop`; `step` does one page, for who has a thread of its own."""
 
     def __init__(
-        self, store: Store, publisher: Publisher, topic: str, *, name: str = NAME, lease: float = LEASE_SECONDS
+        self, store: Store, publisher: PagePublisher, topic: str, *, name: str = NAME, lease: float = LEASE_SECONDS
     ) -> None:
         """Take the log and where it goes; nothing is opened.
 

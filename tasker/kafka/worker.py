@@ -14,6 +14,7 @@ from tasker.kafka.errors import BrokerUnavailable, PublishRefused, Unsettled
 from tasker.kafka.intake import Intake
 from tasker.kafka.letters import Letters
 from tasker.kafka.message import UNKNOWN_SINCE
+from tasker.kafka.pages import PagePublisher
 from tasker.kafka.publisher import Publisher
 from tasker.kafka.relay import Relay
 from tasker.kafka.streaming import load
@@ -91,7 +92,7 @@ class KafkaWorker:
         self._engine.must_run().dispatch.listener = self._dispatcher.offer
         self._dispatcher.start()
         self._store = open_store(context.url, direct_url=self._settings.direct_url)
-        publisher = Publisher(self._kafka, delivery=_RELAY_DELIVERY_SECONDS)
+        publisher = PagePublisher(self._kafka, delivery=_RELAY_DELIVERY_SECONDS)
         self._relay = Relay(self._store, publisher, self._kafka.topics.events)
         self._relay.start()
         self._consumption.start()

@@ -171,7 +171,7 @@ class Kafka(Section):
 
     In seconds: a request waits `definition_timeout` for a worker that knows its definition; after `session_timeout` the
     partitions of a silent worker go to others; after `progress_timeout` a worker that acknowledges nothing although
-    there is something begins anew.
+    there is something begins anew. `compression` is that of the events that the relay publishes.
     """
 
     bootstrap: Listed = ()
@@ -180,6 +180,7 @@ class Kafka(Section):
     topics: Topics = Field(default_factory=Topics)
     partitions: Positive = 12
     replication: Positive = 1
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "zstd"
     start_timeout: Seconds = 30.0
     definition_timeout: SecondsOrZero = 60.0
     session_timeout: Seconds = 10.0

@@ -8,7 +8,7 @@ from collections import defaultdict
 import pytest
 
 from tasker.kafka import topics
-from tasker.kafka.publisher import Publisher
+from tasker.kafka.pages import PagePublisher
 from tasker.kafka.relay import Relay
 from tasker.log.open import open_store
 from tests import broker
@@ -31,7 +31,7 @@ class Shop:
         self.url, self.bootstrap = url, bootstrap
         self.kafka = kafka_settings(bootstrap)
         self.app = app(url)
-        self.relays, self.stores = [], []
+        self.relays, self.publishers, self.stores = [], [], []
 
     def run(self, number):
         """Run some tasks to their end."""
@@ -46,8 +46,10 @@ class Shop:
     def relay(self, *, topic=None, lease=30.0, delivery=5.0) -> Relay:
         """A relay as a worker of its own would have it."""
         store = open_store(self.url)
-        made = Relay(store, Publisher(self.kafka, delivery=delivery), topic or self.kafka.topics.events, lease=lease)
+        publisher = PagePublisher(self.kafka, delivery=delivery)
+        made = Relay(store, publisher, topic or self.kafka.topics.events, lease=lease)
         self.relays.append(made)
+        self.publishers.append(publisher)
         self.stores.append(store)
         return made
 
@@ -59,6 +61,8 @@ class Shop:
         """Stop everything."""
         for relay in self.relays:
             relay.stop()
+        for publisher in self.publishers:
+            publisher.close()
         for store in self.stores:
             store.close()
         self.app.close()

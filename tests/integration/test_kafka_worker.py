@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+from contextlib import closing
 
 import pytest
 
 from tasker.kafka import topics
 from tasker.kafka.client import admin
 from tasker.kafka.dead import DeadLetters
+from tasker.kafka.message import Outgoing
+from tasker.kafka.pages import PagePublisher
 from tests import broker
 from tests.integration.cli_kit import wait_for
 from tests.integration.kafka_kit import everything, site
@@ -70,6 +73,16 @@ def test_the_body_wins_over_headers_and_a_wrong_trace_is_none(shop):
     [task] = ended(shop, "body", 1)
     assert task.correlation_id == "body"
     assert dict(next(iter(shop.log.events(task.id))).metadata) == {}
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_requests_are_taken_in_any_compression(shop, compression):
+    """Whatever a producer compresses its requests with, they become tasks."""
+    request = json.dumps({"name": "shop", "tags": [compression]}).encode()
+    kafka = shop.settings.kafka.model_copy(update={"compression": compression})
+    with closing(PagePublisher(kafka)) as publisher:
+        publisher.publish([Outgoing(shop.topics.requests, None, request)] * 20)
+    assert len(ended(shop, compression, 20)) == 20
 
 
 def test_good_requests_behind_bad_ones_go_on(shop):

@@ -231,8 +231,8 @@ def _first_message(place: Place) -> float:
 
 def _relayed(place: Place) -> float:
     """Give how many events a second a relay publishes that has the machine for itself."""
-    store = open_store(place.url)
-    relay = Relay(store, PagePublisher(place.settings.kafka), place.settings.kafka.topics.events, name="bench")
+    store, publisher = open_store(place.url), PagePublisher(place.settings.kafka)
+    relay = Relay(store, publisher, place.settings.kafka.topics.events, name="bench")
     try:
         began = time.monotonic()
         while relay.step():
@@ -240,6 +240,7 @@ def _relayed(place: Place) -> float:
         return relay.state.position / (time.monotonic() - began)
     finally:
         relay.release()
+        publisher.close()
         store.close()
 
 

@@ -264,27 +264,34 @@ class Subscriptions(Operators):
         What is being delivered is finished first, and stored.
         """
         self._alone = False
-        if not self._serving.lanes:
-            return
-        with self._rounds:
-            try:
-                self._serving.end(_END_SECONDS)
-                self._ledger.release()
-            except TaskerError as error:
-                _log.warning("subscriptions could not be given up; their leases end by themselves: %s", error)
-            for lane in self._serving.lanes.values():
-                lane.lose()
+        if self._serving.lanes:
+            with self._rounds:
+                self._give_up()
 
     def close(self) -> None:
         """Release everything, and close and forget the subscribers; safe to repeat."""
-        self.release()
+        self._alone = False
+        with self._rounds:  # no round in between: it would take a lease again that nobody gives back
+            self._give_up()
+            served, self._serving.lanes = self._serving.lanes, {}
         with self._changing:
-            lanes = [*self._serving.lanes.values(), *self._prepared.values()]
-            self._serving.lanes, self._prepared = {}, {}
+            lanes, self._prepared = [*served.values(), *self._prepared.values()], {}
         for done in self._close(lanes):
             if not done.wait(_END_SECONDS):
                 _log.warning("a subscriber has not closed within %g s and is left alone", _END_SECONDS)
         self._serving.close()
+
+    def _give_up(self) -> None:
+        """Finish what is being delivered, and give back the leases; no round is made meanwhile."""
+        if not self._serving.lanes:
+            return
+        try:
+            self._serving.end(_END_SECONDS)
+            self._ledger.release()
+        except TaskerError as error:
+            _log.warning("subscriptions could not be given up; their leases end by themselves: %s", error)
+        for lane in self._serving.lanes.values():
+            lane.lose()
 
     def _adopted(self, subscriber: BaseSubscriber, patterns: str | Iterable[str] | None = None) -> Patterns:
         """Check a subscriber, let it mask as the settings say, and give its globs."""

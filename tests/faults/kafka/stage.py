@@ -74,23 +74,24 @@ class Workers:
             code = f"nothing within {_STOP_SECONDS:g} s"
             worker.child.kill()
             worker.child.wait()
-        if code != 0 and not (new and code == -signal.SIGTERM):
+        if code != 0 and not (new and code == -signal.SIGTERM) and not (code == 1 and self._may_end(worker)):
             self.stopped_badly.append(f"expected a worker to end with 0, found {code}: {worker.err[-_SAID:]}")
 
     def ended(self) -> list[str]:
-        """Tell of those that ended by themselves; who may, and says why, is started again, as a supervisor does.
-
-        A worker may end that found no server when it started, or that cannot go on consuming in its process.
-        """
+        """Tell of those that ended by themselves; who may, and says why, is started again, as a supervisor does."""
         told = []
         for worker in [one for one in self.living if one.child.poll() is not None]:
             self.living.remove(worker)
-            may = "runs on" not in worker.out or "start the worker again" in worker.out
-            if worker.child.returncode == 1 and may:
+            if worker.child.returncode == 1 and self._may_end(worker):
                 self.start()
             else:
                 told.append(f"a worker ended with {worker.child.returncode}: {worker.err[-_SAID:]}")
         return told
+
+    @staticmethod
+    def _may_end(worker: Process) -> bool:
+        """Say whether it found no server when it started, or cannot go on consuming in its process."""
+        return "runs on" not in worker.out or "start the worker again" in worker.out
 
     def betray(self) -> None:
         """Have all write down where their threads stand, which ends them."""

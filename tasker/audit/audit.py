@@ -145,10 +145,7 @@ class Audit:
                 return export(self._store, table.write, wanted, (first, upto), progress)
         first = max(first, last_position(path)) if resume else first
         with writing(path, "Free some space, then resume this export"), open_new(path, resume=resume) as file:
-            found = export(self._store, file.write, wanted, (first, max(first, upto)), progress)
-            file.flush()
-            os.fsync(file.fileno())
-        return found
+            return export(self._store, file.write, wanted, (first, max(first, upto)), progress)
 
     def _wanted(
         self,

@@ -7,6 +7,7 @@ so many bytes of lines. Where one ends early, this process writes what it had be
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import deque
@@ -201,18 +202,23 @@ class _Other:
             self._input.flush()
 
 
-def open_new(path: Path, *, resume: bool) -> BinaryIO:
-    """Open the file of an export.
+@contextmanager
+def open_new(path: Path, *, resume: bool) -> Iterator[BinaryIO]:
+    """Hold the file of an export open; what was written is durable afterwards.
 
     Raises:
         InvalidRequest: It is there already, and nobody said that it goes on; or it cannot be written.
     """
     try:
-        return path.open("ab" if resume else "xb")
+        file = path.open("ab" if resume else "xb")
     except FileExistsError as error:
         raise InvalidRequest(f"{path}: expected no file, found one. Name another one, or resume this export") from error
     except OSError as error:
         raise InvalidRequest(f"{path}: expected a file that can be written, found {error.strerror}") from error
+    with file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

@@ -211,18 +211,9 @@ def encode(
     elif isinstance(event, ev.TaskEvent):
         data["status"] = event.status.value
     has_payload = form.has_payload or (isinstance(event, ev.StepUpdated) and event.sets_inputs)
+    due = getattr(event, form.due) if form.due else None
+    actor = getattr(event, form.actor) if form.actor else None
     return NewEvent(
-        event_id,
-        form.code or _variant(event),
-        event.type,
-        1,
-        event.at,
-        number,
-        attempt,
-        getattr(event, form.due) if form.due else None,
-        getattr(event, form.actor) if form.actor else None,
-        causation_id,
-        metadata,
-        dumps(data),
-        dumps(payload) if has_payload else None,
-    )
+        event_id, form.code or _variant(event), event.type, 1, event.at, number, attempt, due, actor, causation_id,
+        metadata, dumps(data), dumps(payload) if has_payload else None,
+    )  # fmt: skip

@@ -10,6 +10,7 @@ import asyncio
 import random
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tasker.errors import TaskerError
@@ -47,7 +48,14 @@ class PagePublisher:
         Args:
             settings: Where the broker is, and how batches are compressed.
             delivery: Seconds after which a page that was not acknowledged has failed.
+
+        Raises:
+            TaskerError: The package that compresses as the settings say is not installed.
         """
+        compression = settings.compression
+        if compression not in {"none", "gzip"} and find_spec("cramjam") is None:
+            msg = f"kafka.compression: {compression} needs cramjam, which is not installed; run {INSTALL}, or set gzip"
+            raise TaskerError(msg)
         self._settings = settings
         self._delivery = delivery
         self._where = ", ".join(settings.bootstrap)
@@ -115,10 +123,11 @@ class PagePublisher:
         if self._producer is None:
             from aiokafka import AIOKafkaProducer  # noqa: PLC0415 - an extra
 
-            compression, seconds = self._settings.compression, self._delivery
+            compression = self._settings.compression
             self._producer = AIOKafkaProducer(
                 **connection(self._settings), enable_idempotence=True, acks="all", max_batch_size=_BATCH_BYTES,
-                compression_type=None if compression == "none" else compression, request_timeout_ms=int(seconds * 1000),
+                compression_type=None if compression == "none" else compression,
+                request_timeout_ms=int(self._delivery * 1000),
             )  # fmt: skip
             await self._producer.start()
         return self._producer

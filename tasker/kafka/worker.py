@@ -52,6 +52,7 @@ class KafkaWorker:
         self._letters: Letters | None = None
         self._intake: Intake | None = None
         self._writing = Publisher(self._kafka)
+        self._relaying = PagePublisher(self._kafka, delivery=_RELAY_DELIVERY_SECONDS)
         names = self._kafka.topics
         self._consumption = Consumption(self._kafka, {names.requests: self._requests, names.steps: self._steps})
         self._dispatcher = steps.Dispatcher(Publisher(self._kafka), names.steps)
@@ -92,8 +93,7 @@ class KafkaWorker:
         self._engine.must_run().dispatch.listener = self._dispatcher.offer
         self._dispatcher.start()
         self._store = open_store(context.url, direct_url=self._settings.direct_url)
-        publisher = PagePublisher(self._kafka, delivery=_RELAY_DELIVERY_SECONDS)
-        self._relay = Relay(self._store, publisher, self._kafka.topics.events)
+        self._relay = Relay(self._store, self._relaying, self._kafka.topics.events)
         self._relay.start()
         self._consumption.start()
 

@@ -180,7 +180,7 @@ class Kafka(Section):
     topics: Topics = Field(default_factory=Topics)
     partitions: Positive = 12
     replication: Positive = 1
-    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "zstd"
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "gzip"
     start_timeout: Seconds = 30.0
     definition_timeout: SecondsOrZero = 60.0
     session_timeout: Seconds = 10.0

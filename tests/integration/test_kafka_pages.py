@@ -8,6 +8,8 @@ from contextlib import closing
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from tasker.errors import TaskerError
+from tasker.kafka import pages
 from tasker.kafka.client import load
 from tasker.kafka.errors import BrokerUnavailable, PublishRefused
 from tasker.kafka.message import Outgoing
@@ -72,8 +74,8 @@ def test_a_page_arrives_whole_and_in_order(kafka, compression):
 def test_keys_go_where_other_producers_send_them(kafka):
     """A key has one partition, whether kafka-python publishes it or the relay does."""
     sent = [Outgoing(kafka.topics.events, f"key {number}".encode(), b"") for number in range(100)]
-    with closing(PagePublisher(kafka)) as pages, closing(Publisher(kafka)) as publisher:
-        pages.publish(sent)
+    with closing(PagePublisher(kafka)) as relaying, closing(Publisher(kafka)) as publisher:
+        relaying.publish(sent)
         publisher.publish(sent)
     places = {(one.key, one.partition) for one in everything(kafka.bootstrap[0], kafka.topics.events)}
     assert len(places) == len(sent)
@@ -100,6 +102,15 @@ def test_a_large_message_goes_alone_and_too_large_a_one_is_refused(kafka):
             publisher.publish([Outgoing(kafka.topics.events, b"key0", bytes(LARGEST_EVENT + 1_000))])
         publisher.publish(around)
     assert len(everything(kafka.bootstrap[0], kafka.topics.events)) == 5
+
+
+def test_a_compression_whose_package_is_missing(kafka, monkeypatch):
+    """What compresses is named, with the command that installs it and the way without; gzip needs nothing."""
+    monkeypatch.setattr(pages, "find_spec", lambda name: None)
+    with pytest.raises(TaskerError, match=r"kafka\.compression: lz4 needs cramjam.*pip install .*, or set gzip"):
+        PagePublisher(kafka.model_copy(update={"compression": "lz4"}))
+    with closing(PagePublisher(kafka)) as publisher:
+        publisher.publish(page(kafka.topics.events, 1))
 
 
 def test_a_missing_topic_is_not_made(bootstrap):

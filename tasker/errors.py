@@ -96,10 +96,10 @@ class UnknownHandler(TaskerError):
 
 
 class Conflict(TaskerError):
-    """An identity that already has a task was used with another request.
+    """What was asked for does not fit what is recorded: an identity that has another request, a version that is past.
 
     Attributes:
-        field: The field that differs.
+        field: What differs: a field of the request, `expected_version` of a command, `at_least` of a read.
     """
 
     def __init__(self, message: str, *, field: str) -> None:

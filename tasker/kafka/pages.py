@@ -105,7 +105,7 @@ class PagePublisher:
 
     def _run(self, sending: Any) -> None:  # noqa: ANN401 - a coroutine of whatever it awaits
         if self._runner is None:
-            self._runner = asyncio.Runner()
+            self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)  # a thread keeps the loop it has
         self._runner.run(sending)
 
     async def _sent(self, messages: Sequence[Outgoing]) -> None:

@@ -142,6 +142,32 @@ def test_nobody_there():
 
 
 @pytest.mark.slow
+def test_a_connection_that_ended_between_pages_is_made_again():
+    """A broker that restarted while nothing was published gets the next page as if nothing had been."""
+    with broker.own() as own:
+        kafka = kafka_settings(own.bootstrap)
+        with closing(PagePublisher(kafka)) as publisher:
+            publisher.publish(page(kafka.topics.events, 1))
+            own.stop()
+            own.start()
+            publisher.publish(page(kafka.topics.events, 2))
+        assert len(everything(own.bootstrap, kafka.topics.events)) == 3
+
+
+def test_the_event_loop_of_the_caller_stays(kafka):
+    """A thread that has an event loop of its own, and does not run it now, has it afterwards."""
+    own = asyncio.new_event_loop()
+    asyncio.set_event_loop(own)
+    try:
+        with closing(PagePublisher(kafka)) as publisher:
+            publisher.publish(page(kafka.topics.events, 1))
+        assert asyncio.get_event_loop() is own
+    finally:
+        asyncio.set_event_loop(None)
+        own.close()
+
+
+@pytest.mark.slow
 def test_a_page_that_was_held_does_not_come_later():
     """What could not be published in time stays away when the broker is back; the next page arrives."""
     with broker.own() as own:

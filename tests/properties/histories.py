@@ -62,15 +62,17 @@ def definitions(draw: st.DrawFn, most: int = 60) -> TaskDefinition:
 
 @dataclass
 class Run:
-    """A task under way and what has been recorded and decided for it."""
+    """A task under way and what has been recorded and decided for it; it is shown by what leads there again."""
 
     definition: TaskDefinition
     bypass: tuple[str, ...] = ()
     not_before: int | None = None
-    task: Task = field(init=False)
+    task: Task = field(init=False, repr=False)
     now: int = START
-    history: list[ev.TaskStreamEvent] = field(default_factory=list)
-    seen: list[tuple[Task, cmd.TaskCommand, tuple[ev.TaskStreamEvent, ...], Task]] = field(default_factory=list)
+    history: list[ev.TaskStreamEvent] = field(default_factory=list, repr=False)
+    seen: list[tuple[Task, cmd.TaskCommand, tuple[ev.TaskStreamEvent, ...], Task]] = field(
+        default_factory=list, repr=False
+    )
     refused: int = 0
 
     def __post_init__(self) -> None:

@@ -43,6 +43,7 @@ class Claiming:
         on: True while steps are to be started and timers to be fired.
         share: The streams that this worker prefers, where others work beside it; None for all.
         full_elsewhere: Limits that were found reached in the log although this worker has room under them.
+        begun: How many attempts were started.
         left_to_others: Tasks that cannot be read here, for instance because a newer release wrote to them.
     """
 
@@ -52,6 +53,7 @@ class Claiming:
         self.on = False
         self.share: Share | None = None
         self.full_elsewhere: set[str] = set()
+        self.begun = 0
         self.left_to_others: dict[bytes, None] = {}
         self._office = office
         self._execution = execution
@@ -149,6 +151,7 @@ class Claiming:
                 if staged.task.timeout_at != staged.base.timeout_at:
                     self._note_timeout(stream_id, staged.task)
         self._claims = []
+        self.begun += len(running)
         return running
 
     def unclaim(self, stream_id: bytes) -> None:

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from tasker.runtime.threads import Threads
 
 _RESTS = 9
+_REMEMBERED = 8
+"""What a look takes is an average of about so many: one that had to wait for others does not put a worker to rest."""
+_PAID = 100
+"""So many steps started since the last look have paid for the next one."""
 _STALLED_SECONDS = 0.1
 _log = logger("runner")
 
@@ -62,6 +66,8 @@ class Lookout:
         self._own = 0
         self._others = 0
         self._rests_until = 0.0
+        self._takes = 0.0
+        self._begun = 0
         self._grown = False
         self._missed = False
         self._stopping = False
@@ -108,7 +114,7 @@ class Lookout:
     def refill(self) -> None:
         """Have a look soon if more could be started, and ready steps may wait that are not noted."""
         missed = self._missed and self._search.wants
-        if not self._grown and (missed or self._claiming.agenda.runs_low):
+        if (missed or self._claiming.agenda.runs_low) and not (self._grown and self._rests):
             self.look_again()
 
     def look_again(self) -> None:
@@ -147,18 +153,24 @@ class Lookout:
                 if patience > 0 and not self._stopping:
                     self._changed.wait(patience)
 
+    @property
+    def _rests(self) -> bool:
+        """Say whether another look is too soon: all looks take a tenth of the time, unless steps have paid for one."""
+        paid = self._claiming.begun - self._begun >= _PAID
+        return not paid and self._threads.monotonic() < self._rests_until
+
     def _patience(self) -> float:
-        """Give the seconds until the next round; looks of all workers take a tenth of the time at most."""
+        """Give the seconds until the next round."""
         if self._office.is_stalled:
             return _STALLED_SECONDS
         if self._grown:
-            return self._rests_until - self._threads.monotonic()
+            return self._rests_until - self._threads.monotonic() if self._rests else 0.0
         if self._search.left and self._search.wants:
             return GRACE_SECONDS
         return self._signals.poll_seconds if self._signals is not None else 1.0
 
     def _round(self) -> None:
-        if self._office.is_stalled or self._threads.monotonic() < self._rests_until:
+        if self._office.is_stalled or self._rests:
             return
         if self._counts_others():
             self._office.inbox.errands.append(self._confirm)
@@ -209,6 +221,7 @@ class Lookout:
     def _search_and_tell(self) -> None:
         with self._looking:
             self._grown = self._missed = False
+            self._begun = self._claiming.begun
             began = self._threads.monotonic()
             found, unnoted, complete = self._search.everything()
             fenced = self._search.fenced(self._roster)
@@ -224,7 +237,8 @@ class Lookout:
                 errands.append(self._disown)
             self._office.inbox.errands.extend(errands)
             now, share = self._threads.monotonic(), self._claiming.share
-            self._rests_until = now + (now - began) * _RESTS * (1 if share is None else share[1])
+            self._takes += (now - began - self._takes) / _REMEMBERED
+            self._rests_until = now + self._takes * _RESTS * (1 if share is None else share[1])
 
     # --- called by the leader ---
 

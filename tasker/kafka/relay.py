@@ -45,6 +45,11 @@ _RENEW = 1 / 3
 _log = logger("kafka")
 
 
+def patience(lease: float) -> float:
+    """Give for how many seconds a page may be under way, so that its lease outlives it."""
+    return lease * _RENEW
+
+
 class RelayState(NamedTuple):
     """How the relay of this process stands.
 
@@ -202,7 +207,7 @@ class Relay:
     def _owned(self) -> Row | None:
         """Give the row while this process owns it, with its lease renewed in time."""
         began = time.monotonic()
-        if self._row is not None and self._valid_until - began > self._lease * _RENEW:
+        if self._row is not None and self._valid_until - began > patience(self._lease):
             return self._row
         ledger = self._ledger or self._registered()
         rows = ledger.claim([self._name])

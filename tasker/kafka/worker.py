@@ -16,7 +16,7 @@ from tasker.kafka.letters import Letters
 from tasker.kafka.message import UNKNOWN_SINCE
 from tasker.kafka.pages import PagePublisher
 from tasker.kafka.publisher import Publisher
-from tasker.kafka.relay import Relay
+from tasker.kafka.relay import Relay, patience
 from tasker.kafka.streaming import load
 from tasker.log.open import open_store
 
@@ -32,7 +32,8 @@ _AGAIN_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 _LATE_SECONDS, _LATE_EACH_SECONDS, _LATEST_SECONDS = 0.05, 0.001, 0.5
 """How long a batch waits that holds requests which come again, so that they do not go round in a busy loop."""
-_RELAY_DELIVERY_SECONDS = 10.0
+_SHORTEST_RELAY_LEASE = 10.0
+"""The relay's lease is that of workers, but a page takes its time: if the lease ends meanwhile, it comes twice."""
 _STOP_CONSUMING_SECONDS = 4.0
 _STOP_PUBLISHING_SECONDS = 2.0
 _log = logger("kafka")
@@ -52,7 +53,8 @@ class KafkaWorker:
         self._letters: Letters | None = None
         self._intake: Intake | None = None
         self._writing = Publisher(self._kafka)
-        self._relaying = PagePublisher(self._kafka, delivery=_RELAY_DELIVERY_SECONDS)
+        self._relay_lease = max(self._settings.leases.timeout, _SHORTEST_RELAY_LEASE)
+        self._relaying = PagePublisher(self._kafka, delivery=patience(self._relay_lease))
         names = self._kafka.topics
         self._consumption = Consumption(self._kafka, {names.requests: self._requests, names.steps: self._steps})
         self._dispatcher = steps.Dispatcher(Publisher(self._kafka), names.steps)
@@ -93,7 +95,7 @@ class KafkaWorker:
         self._engine.must_run().dispatch.listener = self._dispatcher.offer
         self._dispatcher.start()
         self._store = open_store(context.url, direct_url=self._settings.direct_url)
-        self._relay = Relay(self._store, self._relaying, self._kafka.topics.events)
+        self._relay = Relay(self._store, self._relaying, self._kafka.topics.events, lease=self._relay_lease)
         self._relay.start()
         self._consumption.start()
 

@@ -48,7 +48,7 @@ PLACES = {
     "NUMBER": "7240911355",
     "LONG_KEY": "Zq25x" + "k" * 900,
 }
-MARKS = [value[:5] for value in PLACES.values()]
+MARKS = [value if value.isdigit() else value[:5] for value in PLACES.values()]  # five digits are in any long id
 RETRIED = ("busy", "rubbish", "lost", "led", "waits")
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{12,}")
 URL = "http://${USER}:${PASSWORD}@127.0.0.1:PORT/v1/${ACCOUNT}/?sig=${SIGNATURE}"

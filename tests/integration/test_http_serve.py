@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from contextlib import closing
 import httpx2
 import pytest
 
+from tasker import Tasker
+from tasker.http.server import Server
 from tests.integration.runner_kit import eventually
 
 CODE = """
@@ -103,3 +106,23 @@ def test_a_new_key_lets_in_who_has_it(place):
     assert "      permissions:" in plain.stdout
     wrong = run(place, "auth", "new-key", "ann", "--permission", "task:raed")
     assert (wrong.returncode, "'task:read'" in wrong.stderr) == (1, True)
+
+
+def local(app):
+    """A server on a free port of this machine, not started."""
+    return Server(app.asgi, app.settings, "127.0.0.1", 0)
+
+
+def test_threads_take_short_turns_while_it_answers(tmp_path):
+    """A request does not wait for five milliseconds whenever a busy thread has the interpreter; afterwards it may."""
+    before, during = sys.getswitchinterval(), []
+    with Tasker(f"sqlite:///{tmp_path}/app.db", settings={}) as app, closing(local(app)) as server:
+
+        def ready():
+            during.append(sys.getswitchinterval())
+            server.should_exit = True
+
+        server.on_ready = ready
+        server.listen()
+    gc.unfreeze()
+    assert (during, sys.getswitchinterval()) == ([0.0005], before)

@@ -37,9 +37,9 @@ def map_path_parameters(context, path_parameters):
 
 
 def nested(value: object) -> bool:
-    """Say whether a value of a query would be sent as a text, `[]` for an empty list, and be one then."""
+    """Say whether a value of a query would be sent as a text, and be one then, or as an empty list not at all."""
     inside = value if isinstance(value, list) else [value]
-    return any(isinstance(one, list | dict) for one in inside)
+    return not inside or value is None or any(isinstance(one, list | dict) for one in inside)
 
 
 def huge(value: object) -> bool:
